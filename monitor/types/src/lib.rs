@@ -1,0 +1,15 @@
+//! Ceph's values and their encoding, without behaviour.
+//!
+//! Everything a monitor stores or sends is a type here that decodes from Ceph's bytes and encodes to
+//! them again. Nothing here decides, computes over time, or touches the outside.
+
+// The derive macros name this crate by its outside name.
+extern crate self as mon_types;
+
+pub mod encode;
+pub mod id;
+pub mod time;
+pub mod addr;
+pub mod entity;
+pub mod kv;
+pub mod message;
