@@ -160,13 +160,16 @@ impl Decode for EntityAddr {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match u8::decode(input)? {
             1 => {}
-            marker => return Err(DecodeError::Invalid { what: "entity_addr_t marker", value: marker.into() }),
+            marker => {
+                return Err(DecodeError::Invalid { what: "entity_addr_t marker", value: marker.into() });
+            }
         }
         input.envelope("entity_addr_t", 1, |_, input| {
             let kind = AddrType::from_wire(u32::decode(input)?)?;
             let nonce = u32::decode(input)?;
             let mut sockaddr = Reader::new(input.slice()?);
-            let socket = (sockaddr.remaining() > 0).then(|| decode_sockaddr(&mut sockaddr)).transpose()?.flatten();
+            let socket =
+                (sockaddr.remaining() > 0).then(|| decode_sockaddr(&mut sockaddr)).transpose()?.flatten();
             Ok(Self { kind, nonce, socket })
         })
     }

@@ -6,10 +6,10 @@
 // The derive macros name this crate by its outside name.
 extern crate self as mon_types;
 
-pub mod encode;
-pub mod id;
-pub mod time;
 pub mod addr;
+pub mod encode;
 pub mod entity;
+pub mod id;
 pub mod kv;
 pub mod message;
+pub mod time;

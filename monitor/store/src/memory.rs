@@ -1,0 +1,236 @@
+//! A store in memory that forgets un-synced writes when it is told to crash.
+//!
+//! ```text
+//!   durable writes | un-synced batch 1 | batch 2 | batch 3
+//!                  ^ crash() goes back to here
+//!                                      ^ crash_keeping(1) to here: a power cut may keep any prefix
+//! ```
+//!
+//! The content is held once, with what it takes to undo each un-synced batch; a synced write forgets the
+//! undo records. Everything is ordered, so that a simulation with the same inputs sees the same store.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bytes::Bytes;
+use mon_types::kv::{KvRead, Op, StoreError, Transaction};
+
+use crate::store::KvStore;
+
+/// See the module documentation. A clone is an independent store with the same content, durable and not.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: RwLock<State>,
+}
+
+type Key = (String, String);
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    content: BTreeMap<Key, Bytes>,
+    unsynced: Vec<Undo>,
+    /// Once set, every write fails with this.
+    write_error: Option<String>,
+}
+
+/// What the keys that one batch changed held before, in the order of the changes.
+type Undo = Vec<(Key, Option<Bytes>)>;
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many applied batches a crash could undo.
+    #[must_use]
+    pub fn unsynced_batches(&self) -> usize {
+        self.read_state().unsynced.len()
+    }
+
+    /// A power cut that loses every write since the last synced one.
+    pub fn crash(&self) {
+        self.crash_keeping(0);
+    }
+
+    /// A power cut before which the disk got around to the first `batches` of the un-synced ones.
+    /// What is kept is durable from then on.
+    pub fn crash_keeping(&self, batches: usize) {
+        let mut state = self.write_state();
+        while state.unsynced.len() > batches {
+            let undo = state.unsynced.pop().unwrap_or_default();
+            for (key, before) in undo.into_iter().rev() {
+                match before {
+                    Some(value) => state.content.insert(key, value),
+                    None => state.content.remove(&key),
+                };
+            }
+        }
+        state.unsynced.clear();
+    }
+
+    /// Makes every write from now on fail with this text, as a full or broken disk does.
+    pub fn fail_writes(&self, why: impl Into<String>) {
+        self.write_state().write_error = Some(why.into());
+    }
+
+    /// Everything in it, in order.
+    #[must_use]
+    pub fn dump(&self) -> Vec<(String, String, Bytes)> {
+        let state = self.read_state();
+        state
+            .content
+            .iter()
+            .map(|((prefix, key), value)| (prefix.clone(), key.clone(), value.clone()))
+            .collect()
+    }
+
+    // A panic while the lock is held leaves at worst a half-applied batch in a process that is failing
+    // anyway (a test or the simulator).
+    fn read_state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_state(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clone for MemoryStore {
+    fn clone(&self) -> Self {
+        Self { state: RwLock::new(self.read_state().clone()) }
+    }
+}
+
+impl State {
+    fn apply(&mut self, op: &Op, undo: &mut Undo) {
+        match op {
+            Op::Put { prefix, key, value } => {
+                let key = (prefix.clone(), key.clone());
+                let before = self.content.insert(key.clone(), value.clone());
+                undo.push((key, before));
+            }
+            Op::Erase { prefix, key } => {
+                let key = (prefix.clone(), key.clone());
+                if let Some(before) = self.content.remove(&key) {
+                    undo.push((key, Some(before)));
+                }
+            }
+            Op::EraseRange { prefix, start, end } => {
+                // Nothing is between the ends of a reversed range; BTreeMap would panic on it.
+                if start >= end {
+                    return;
+                }
+                let range = (prefix.clone(), start.clone())..(prefix.clone(), end.clone());
+                let doomed: Vec<Key> = self.content.range(range).map(|(key, _)| key.clone()).collect();
+                for key in doomed {
+                    let before = self.content.remove(&key);
+                    undo.push((key, before));
+                }
+            }
+            Op::Compact { .. } => {}
+        }
+    }
+}
+
+impl KvRead for MemoryStore {
+    fn read(&self, prefix: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.read_state().content.get(&(prefix.into(), key.into())).cloned())
+    }
+
+    fn scan(&self, prefix: &str, start: &str, limit: usize) -> Result<Vec<(String, Bytes)>, StoreError> {
+        let from: Key = (prefix.into(), start.into());
+        let state = self.read_state();
+        let in_prefix = state
+            .content
+            .range((Bound::Included(from), Bound::Unbounded))
+            .take_while(|((at, _), _)| at == prefix)
+            .take(limit);
+        Ok(in_prefix.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+    }
+}
+
+impl KvStore for MemoryStore {
+    fn apply(&self, batch: &[Transaction], sync: bool) -> Result<(), StoreError> {
+        let mut state = self.write_state();
+        if let Some(why) = &state.write_error {
+            return Err(StoreError::Backend(why.clone()));
+        }
+        let mut undo = Undo::new();
+        for op in batch.iter().flat_map(Transaction::ops) {
+            state.apply(op, &mut undo);
+        }
+        if sync {
+            state.unsynced.clear();
+        } else {
+            state.unsynced.push(undo);
+        }
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> u64 {
+        let state = self.read_state();
+        state
+            .content
+            .iter()
+            .map(|((prefix, key), value)| (prefix.len() + key.len() + value.len()) as u64)
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(key: &str, value: &'static str) -> [Transaction; 1] {
+        let mut transaction = Transaction::new();
+        transaction.put("p", key, value);
+        [transaction]
+    }
+
+    fn keys(store: &MemoryStore) -> Vec<String> {
+        store
+            .dump()
+            .into_iter()
+            .map(|(_, key, value)| format!("{key}={}", String::from_utf8_lossy(&value)))
+            .collect()
+    }
+
+    #[test]
+    fn conforms() {
+        crate::conformance::conformance(MemoryStore::new);
+    }
+
+    #[test]
+    fn a_crash_undoes_what_was_not_synced_and_nothing_else() {
+        let store = MemoryStore::new();
+        store.apply(&put("a", "1"), false).unwrap();
+        store.apply(&put("b", "1"), true).unwrap();
+        store.apply(&put("a", "2"), false).unwrap();
+        let mut erase = Transaction::new();
+        erase.erase_range("p", "a", "c");
+        store.apply(&[erase], false).unwrap();
+        assert_eq!(keys(&store), Vec::<String>::new());
+        assert_eq!(store.unsynced_batches(), 2);
+
+        let fork = store.clone();
+        fork.crash_keeping(1);
+        assert_eq!(keys(&fork), ["a=2", "b=1"]);
+        store.crash();
+        assert_eq!(keys(&store), ["a=1", "b=1"]);
+        fork.crash();
+        assert_eq!(keys(&fork), ["a=2", "b=1"], "what a crash kept is durable");
+    }
+
+    #[test]
+    fn a_failed_write_changes_nothing() {
+        let store = MemoryStore::new();
+        store.apply(&put("a", "1"), true).unwrap();
+        store.fail_writes("no space left on device");
+        let error = store.apply(&put("a", "2"), true);
+        assert_eq!(error, Err(StoreError::Backend("no space left on device".into())));
+        assert_eq!(keys(&store), ["a=1"]);
+    }
+}
