@@ -1,1 +1,3 @@
-//! core
+//! The monitor as a pure state machine: events in, effects out.
+
+pub mod command;

@@ -1,0 +1,5 @@
+//! Commands: what is known, and how it is read.
+
+pub mod arguments;
+pub mod signature;
+pub mod table;
