@@ -25,7 +25,7 @@ pub fn conformance<S: KvStore>(mut make: impl FnMut() -> S) {
 fn apply(store: &impl KvStore, fill: impl FnOnce(&mut Transaction)) {
     let mut transaction = Transaction::new();
     fill(&mut transaction);
-    let sync = transaction.ops().len() % 2 == 0;
+    let sync = transaction.ops().len().is_multiple_of(2);
     assert_eq!(store.apply(&[transaction], sync), Ok(()));
 }
 

@@ -1,0 +1,141 @@
+//! Reading and writing an open RocksDB.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mon_store::KvStore;
+use mon_types::kv::{KvRead, Op, StoreError, Transaction};
+use rocksdb::{DB, ErrorKind, ReadOptions, WriteBatch, WriteOptions};
+
+use crate::compaction::{Compactor, KeyRange};
+
+/// An open store; dropping it closes it and releases its lock.
+pub struct RocksStore {
+    // Before `db`, because its thread holds on to the database until it is dropped.
+    compactor: Compactor,
+    db: Arc<DB>,
+    path: PathBuf,
+}
+
+impl RocksStore {
+    pub(crate) fn new(db: DB, path: PathBuf) -> std::io::Result<Self> {
+        let db = Arc::new(db);
+        Ok(Self { compactor: Compactor::start(Arc::clone(&db))?, db, path })
+    }
+
+    /// The folder of the database (`store.db`).
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl std::fmt::Debug for RocksStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RocksStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl KvRead for RocksStore {
+    fn read(&self, prefix: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
+        read(&self.db, prefix, key)
+    }
+
+    fn scan(&self, prefix: &str, start: &str, limit: usize) -> Result<Vec<(String, Bytes)>, StoreError> {
+        scan(&self.db, prefix, start, limit)
+    }
+}
+
+impl KvStore for RocksStore {
+    fn apply(&self, batch: &[Transaction], sync: bool) -> Result<(), StoreError> {
+        let mut writes = WriteBatch::default();
+        let mut compactions = Vec::new();
+        for op in batch.iter().flat_map(Transaction::ops) {
+            match op {
+                Op::Put { prefix, key, value } => writes.put(raw_key(prefix, key), value),
+                Op::Erase { prefix, key } => writes.delete(raw_key(prefix, key)),
+                // RocksDB refuses a reversed range; nothing is in it.
+                Op::EraseRange { start, end, .. } if start >= end => {}
+                Op::EraseRange { prefix, start, end } => {
+                    writes.delete_range(raw_key(prefix, start), raw_key(prefix, end));
+                }
+                Op::Compact { prefix, range } => compactions.push(key_range(prefix, range.as_ref())),
+            }
+        }
+        // An empty batch is written too: with `sync` it makes earlier writes durable.
+        let mut options = WriteOptions::default();
+        options.set_sync(sync);
+        self.db.write_opt(writes, &options).map_err(|error| failed("writing", &error))?;
+        compactions.into_iter().for_each(|range| self.compactor.hint(range));
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> u64 {
+        // Files come and go while we look; one that is gone counts as nothing.
+        let Ok(files) = std::fs::read_dir(&self.path) else { return 0 };
+        files.flatten().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+    }
+}
+
+pub(crate) fn read(db: &DB, prefix: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
+    match db.get_pinned(raw_key(prefix, key)) {
+        Ok(value) => Ok(value.map(|bytes| Bytes::copy_from_slice(&bytes))),
+        Err(error) => Err(failed(&format!("{prefix}/{key}"), &error)),
+    }
+}
+
+pub(crate) fn scan(
+    db: &DB,
+    prefix: &str,
+    start: &str,
+    limit: usize,
+) -> Result<Vec<(String, Bytes)>, StoreError> {
+    let first = raw_key(prefix, start);
+    let mut options = ReadOptions::default();
+    options.set_iterate_upper_bound(after_prefix(prefix));
+    let mut cursor = db.raw_iterator_opt(options);
+    let mut found = Vec::new();
+    cursor.seek(&first);
+    while found.len() < limit {
+        let Some((raw, value)) = cursor.item() else { break };
+        let key = std::str::from_utf8(&raw[prefix.len() + 1..]).map_err(|_| StoreError::Damaged {
+            what: format!("{prefix}/{}", raw[prefix.len() + 1..].escape_ascii()),
+            why: "the key is not UTF-8".into(),
+        })?;
+        found.push((key.into(), Bytes::copy_from_slice(value)));
+        cursor.next();
+    }
+    cursor.status().map_err(|error| failed(&format!("{prefix}/"), &error))?;
+    Ok(found)
+}
+
+fn raw_key(prefix: &str, key: &str) -> Vec<u8> {
+    let mut raw = Vec::with_capacity(prefix.len() + 1 + key.len());
+    raw.extend_from_slice(prefix.as_bytes());
+    raw.push(0);
+    raw.extend_from_slice(key.as_bytes());
+    raw
+}
+
+/// The smallest raw key behind all keys of a prefix.
+fn after_prefix(prefix: &str) -> Vec<u8> {
+    let mut raw = prefix.as_bytes().to_vec();
+    raw.push(1);
+    raw
+}
+
+fn key_range(prefix: &str, range: Option<&(String, String)>) -> KeyRange {
+    match range {
+        Some((start, end)) => (raw_key(prefix, start), raw_key(prefix, end)),
+        None => (raw_key(prefix, ""), after_prefix(prefix)),
+    }
+}
+
+/// Tells content that cannot be trusted from a backend that does not work.
+fn failed(what: &str, error: &rocksdb::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::Corruption => StoreError::Damaged { what: what.into(), why: error.to_string() },
+        _ => StoreError::Backend(format!("{what}: {error}")),
+    }
+}
