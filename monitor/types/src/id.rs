@@ -30,6 +30,10 @@ number! {
     Epoch(u32)
 }
 number! {
+    /// A map's version as the map itself carries it, 0 before the first commit.
+    MapEpoch(u32)
+}
+number! {
     /// A Paxos or service version, from 1; 0 means none yet.
     Version(u64)
 }
@@ -53,6 +57,14 @@ impl Epoch {
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0 + 1)
+    }
+}
+
+impl MapEpoch {
+    /// The following epoch.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
     }
 }
 

@@ -7,9 +7,15 @@
 extern crate self as mon_types;
 
 pub mod addr;
+pub mod caps;
+pub mod crypto_key;
 pub mod encode;
 pub mod entity;
+pub mod features;
 pub mod id;
 pub mod kv;
 pub mod message;
+pub mod monmap;
+pub mod release;
+pub mod tail;
 pub mod time;
