@@ -1,3 +1,5 @@
 //! The monitor as a pure state machine: events in, effects out.
 
 pub mod command;
+pub mod config;
+pub mod identity;
