@@ -7,6 +7,7 @@
 extern crate self as mon_types;
 
 pub mod addr;
+pub mod auth;
 pub mod caps;
 pub mod crypto_key;
 pub mod encode;
