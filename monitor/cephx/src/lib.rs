@@ -1,1 +1,16 @@
-//! cephx
+//! cephx: how clients, daemons and monitors prove who they are.
+//!
+//! Everything here is a function of bytes, keys, the wall time and randomness that the caller passes in;
+//! no clock, no sockets. Frames around the payloads belong to msgr2 (`mon-wire`).
+//!
+//! Key material lives in types that wipe themselves and say nothing of it in `Debug`. Comparisons of
+//! secrets take the same time whatever differs.
+
+mod aes128;
+mod aes256k;
+mod proof;
+pub mod seal;
+pub mod server;
+#[cfg(test)]
+mod testing;
+pub mod ticket;
