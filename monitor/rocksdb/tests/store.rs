@@ -1,4 +1,5 @@
 //! The RocksDB store against the conformance tests, and what can be wrong with a directory.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::Path;
 

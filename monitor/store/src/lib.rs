@@ -6,9 +6,13 @@
 
 mod store;
 
+mod disk;
 mod memory;
+mod writer;
 
 pub mod conformance;
 
+pub use disk::{DiskLevel, DiskLimits, DiskSpace};
 pub use memory::MemoryStore;
 pub use store::{Digest, KvStore};
+pub use writer::{Round, WriteFailed, Writer};
