@@ -1,2 +1,91 @@
-//! The project tooling.
-fn main() {}
+//! The project's own tooling. Read `gate.rs` for what `make test` does.
+
+mod demo;
+mod fix;
+mod gate;
+mod interop;
+mod native;
+mod place;
+mod report;
+mod stock;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::report::Report;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Setup, stock Ceph for tests, the gate, the demo, tidy")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install the packages that the build needs (RocksDB, libclang, g++) and debootstrap.
+    Setup,
+    /// Build roots with stock Ceph of each release, outside the clone.
+    Stock {
+        /// Releases; all when none is given.
+        #[arg(value_parser = clap::value_parser!(u8).range(16..=20))]
+        releases: Vec<u8>,
+    },
+    /// The gate: format, lints, tests, docs, tidy, dependency policy, interop with stock Ceph.
+    Test {
+        /// Leave out the tests that need stock Ceph.
+        #[arg(long)]
+        no_interop: bool,
+    },
+    /// The part of the gate that needs no tests to run: format, lints, docs, tidy.
+    Check,
+    /// Format the code and apply what lints can mend by themselves.
+    Fix,
+    /// Only the tests against stock Ceph.
+    Interop {
+        /// Run only tests whose name contains this.
+        filter: Option<String>,
+    },
+    /// Show three monitors, the stock CLI, a leader's death and a changing membership.
+    Demo,
+    /// Architecture and style rules that no compiler checks.
+    Tidy {
+        /// Write the sizes of today's large files to the allow list.
+        #[arg(long)]
+        bless: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let mut report = Report::default();
+    match run(Arguments::parse().command, &mut report) {
+        Ok(()) => report.close(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, report: &mut Report) -> Result<()> {
+    std::env::set_current_dir(place::workspace())?;
+    match command {
+        Command::Setup => {
+            native::setup(report);
+        }
+        Command::Stock { releases } => {
+            let releases = if releases.is_empty() { stock::RELEASES.to_vec() } else { releases };
+            stock::provide(&releases, report)?;
+        }
+        Command::Test { no_interop } => gate::test(!no_interop, report)?,
+        Command::Check => gate::check(report)?,
+        Command::Fix => fix::fix(report),
+        Command::Interop { filter } => interop::run(filter.as_deref(), report)?,
+        Command::Demo => demo::demo(report)?,
+        Command::Tidy { bless } => tidy::tidy(bless, report)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! What machines can mend.
+
+use crate::gate::cargo;
+use crate::report::Report;
+
+/// Applies lint suggestions, then formats.
+pub fn fix(report: &mut Report) {
+    report.step(
+        "lint suggestions",
+        cargo().args(["clippy", "--workspace", "--all-targets", "--fix", "--allow-dirty", "--allow-staged"]),
+    );
+    report.step("format", cargo().args(["fmt", "--all"]));
+}

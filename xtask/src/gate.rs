@@ -1,0 +1,68 @@
+//! The gate: what must hold before a change lands. `make test` and CI run the same.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::report::Report;
+use crate::{interop, native, tidy};
+
+/// The crates that link RocksDB; left out where it cannot be installed.
+const NATIVE: [&str; 2] = ["mon-rocksdb", "mon-daemon"];
+
+/// Everything.
+pub fn test(with_interop: bool, report: &mut Report) -> Result<()> {
+    let native = native::setup(report);
+    if !native {
+        report.skip("the RocksDB store, the daemon and interop: the packages above are missing");
+    }
+    lints(native, report)?;
+    // The interop tests have their own runner, below.
+    report.tests("tests", scoped(native, "test").args(["--no-fail-fast"]));
+    policy(report);
+    if native && with_interop {
+        interop::run(None, report)?;
+    } else if !with_interop {
+        report.skip("interop with stock Ceph: left out as asked");
+    }
+    Ok(())
+}
+
+/// What can be seen without running anything.
+pub fn check(report: &mut Report) -> Result<()> {
+    let native = native::setup(report);
+    lints(native, report)?;
+    policy(report);
+    Ok(())
+}
+
+fn lints(native: bool, report: &mut Report) -> Result<()> {
+    report.step("format", cargo().args(["fmt", "--all", "--check"]));
+    report.step("lints", scoped(native, "clippy").args(["--all-targets", "--", "-D", "warnings"]));
+    report.step("docs", scoped(native, "doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings"));
+    report.say("tidy");
+    tidy::tidy(false, report)
+}
+
+fn policy(report: &mut Report) {
+    if cargo().args(["deny", "--version"]).output().is_ok_and(|said| said.status.success()) {
+        report.step("dependency policy", cargo().args(["deny", "check", "bans", "licenses", "sources"]));
+    } else {
+        report.skip("dependency policy: cargo-deny is not installed (cargo install cargo-deny)");
+    }
+}
+
+/// A cargo command over the workspace, or what of it can be built here.
+fn scoped(native: bool, verb: &str) -> Command {
+    let mut command = cargo();
+    command.args([verb, "--workspace"]);
+    if !native {
+        command.args(NATIVE.iter().flat_map(|name| ["--exclude", name]));
+    }
+    command
+}
+
+/// The cargo that runs us.
+pub fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}

@@ -1,0 +1,88 @@
+//! What the build needs from the system, and how it gets there.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::report::Report;
+
+/// A Debian package, a way to see whether it is there, and what it is for.
+struct Package {
+    name: &'static str,
+    present: fn() -> bool,
+    purpose: &'static str,
+}
+
+const BUILD: [Package; 3] = [
+    Package {
+        name: "librocksdb-dev",
+        present: || Path::new("/usr/include/rocksdb/c.h").exists(),
+        purpose: "the store's RocksDB",
+    },
+    Package { name: "libclang-dev", present: libclang, purpose: "reads RocksDB's headers during the build" },
+    Package { name: "g++", present: || on_path("g++"), purpose: "the C++ headers that libclang reads, and linking" },
+];
+
+/// What stock Ceph roots are made with.
+const STOCK: [Package; 1] = [Package {
+    name: "debootstrap",
+    present: || on_path("debootstrap"),
+    purpose: "makes the roots that stock Ceph runs in for the interop tests",
+}];
+
+/// Installs what is missing. Returns whether the crates that link RocksDB can be built.
+pub fn setup(report: &mut Report) -> bool {
+    let missing: Vec<_> = BUILD.iter().chain(&STOCK).filter(|package| !(package.present)()).collect();
+    if missing.is_empty() {
+        println!("system packages: all there (librocksdb-dev libclang-dev g++ debootstrap)");
+        return true;
+    }
+    report.say("installing system packages with apt-get");
+    missing.iter().for_each(|package| println!("    {}: {}", package.name, package.purpose));
+    let names: Vec<_> = missing.iter().map(|package| package.name).collect();
+    if !rustix::process::geteuid().is_root() {
+        report.skip(format!(
+            "packages not installed, not root: run 'sudo apt-get install {}' and try again",
+            names.join(" ")
+        ));
+    } else if !on_path("apt-get") {
+        report.skip(format!("packages not installed, no apt-get here: needed are {}", names.join(" ")));
+    } else {
+        install(&names, report);
+    }
+    BUILD.iter().all(|package| (package.present)())
+}
+
+fn install(names: &[&str], report: &mut Report) {
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        command.status().is_ok_and(|status| status.success())
+    };
+    // Lists may be old or absent on a fresh machine; an unreachable mirror shows at the install.
+    apt(&["update", "-q"]);
+    for name in names {
+        if apt(&["install", "-q", "-y", "--no-install-recommends", name]) {
+            report.pass();
+        } else {
+            report.skip(format!("package {name} could not be installed with apt-get, see above"));
+        }
+    }
+}
+
+/// Whether a program is on the PATH.
+pub fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+fn libclang() -> bool {
+    let versions = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    versions.filter(|entry| entry.file_name().to_string_lossy().starts_with("llvm-")).any(|entry| {
+        let libraries = std::fs::read_dir(entry.path().join("lib")).into_iter().flatten().flatten();
+        libraries.into_iter().any(|library| {
+            let name = library.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with("libclang") && name.contains(".so")
+        })
+    })
+}
