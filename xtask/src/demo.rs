@@ -11,7 +11,7 @@ use crate::{interop, native, place, stock};
 const RELEASE: u8 = 16;
 
 /// Installs, builds, shows.
-pub fn demo(report: &mut Report) -> Result<()> {
+pub(crate) fn demo(report: &mut Report) -> Result<()> {
     ensure!(native::setup(report), "the monitor cannot be built without the packages above");
     stock::provide(&[RELEASE], report)?;
     if !interop::build(report) {

@@ -4,7 +4,7 @@ use crate::gate::cargo;
 use crate::report::Report;
 
 /// Applies lint suggestions, then formats.
-pub fn fix(report: &mut Report) {
+pub(crate) fn fix(report: &mut Report) {
     report.step(
         "lint suggestions",
         cargo().args(["clippy", "--workspace", "--all-targets", "--fix", "--allow-dirty", "--allow-staged"]),

@@ -1,5 +1,6 @@
 //! The gate: what must hold before a change lands. `make test` and CI run the same.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
@@ -11,7 +12,7 @@ use crate::{interop, native, tidy};
 const NATIVE: [&str; 2] = ["mon-rocksdb", "mon-daemon"];
 
 /// Everything.
-pub fn test(with_interop: bool, report: &mut Report) -> Result<()> {
+pub(crate) fn test(with_interop: bool, report: &mut Report) -> Result<()> {
     let native = native::setup(report);
     if !native {
         report.skip("the RocksDB store, the daemon and interop: the packages above are missing");
@@ -29,7 +30,7 @@ pub fn test(with_interop: bool, report: &mut Report) -> Result<()> {
 }
 
 /// What can be seen without running anything.
-pub fn check(report: &mut Report) -> Result<()> {
+pub(crate) fn check(report: &mut Report) -> Result<()> {
     let native = native::setup(report);
     lints(native, report)?;
     policy(report);
@@ -63,6 +64,12 @@ fn scoped(native: bool, verb: &str) -> Command {
 }
 
 /// The cargo that runs us.
-pub fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Where Debian puts the library on this architecture; .cargo/config.toml can name only one.
+    let libraries = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    if Path::new(&libraries).join("librocksdb.so").exists() {
+        cargo.env("ROCKSDB_LIB_DIR", libraries);
+    }
+    cargo
 }

@@ -7,7 +7,7 @@ use crate::report::Report;
 use crate::{place, stock};
 
 /// Provides the stock roots, builds the daemon and the runner, runs the tests.
-pub fn run(filter: Option<&str>, report: &mut Report) -> Result<()> {
+pub(crate) fn run(filter: Option<&str>, report: &mut Report) -> Result<()> {
     stock::provide(&stock::RELEASES, report)?;
     if !build(report) {
         return Ok(());
@@ -19,6 +19,6 @@ pub fn run(filter: Option<&str>, report: &mut Report) -> Result<()> {
 }
 
 /// Builds the daemon and the runner.
-pub fn build(report: &mut Report) -> bool {
+pub(crate) fn build(report: &mut Report) -> bool {
     report.step("build the daemon", cargo().args(["build", "-p", "mon-daemon", "-p", "mon-interop"]))
 }

@@ -19,7 +19,11 @@ const BUILD: [Package; 3] = [
         purpose: "the store's RocksDB",
     },
     Package { name: "libclang-dev", present: libclang, purpose: "reads RocksDB's headers during the build" },
-    Package { name: "g++", present: || on_path("g++"), purpose: "the C++ headers that libclang reads, and linking" },
+    Package {
+        name: "g++",
+        present: || on_path("g++"),
+        purpose: "the C++ headers that libclang reads, and linking",
+    },
 ];
 
 /// What stock Ceph roots are made with.
@@ -30,7 +34,7 @@ const STOCK: [Package; 1] = [Package {
 }];
 
 /// Installs what is missing. Returns whether the crates that link RocksDB can be built.
-pub fn setup(report: &mut Report) -> bool {
+pub(crate) fn setup(report: &mut Report) -> bool {
     let missing: Vec<_> = BUILD.iter().chain(&STOCK).filter(|package| !(package.present)()).collect();
     if missing.is_empty() {
         println!("system packages: all there (librocksdb-dev libclang-dev g++ debootstrap)");
@@ -70,7 +74,7 @@ fn install(names: &[&str], report: &mut Report) {
 }
 
 /// Whether a program is on the PATH.
-pub fn on_path(program: &str) -> bool {
+pub(crate) fn on_path(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 /// Counts of tests and steps, and the reasons to print at the end.
 #[derive(Default)]
-pub struct Report {
+pub(crate) struct Report {
     passed: usize,
     failures: Vec<String>,
     skips: Vec<String>,
@@ -14,33 +14,33 @@ pub struct Report {
 
 impl Report {
     /// Tells what comes next and why.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         println!("\n==> {text}");
         // A broken pipe shows at the next print.
         let _ = std::io::stdout().flush();
     }
 
     /// Records something that worked.
-    pub fn pass(&mut self) {
+    pub(crate) fn pass(&mut self) {
         self.passed += 1;
     }
 
     /// Records a failure.
-    pub fn fail(&mut self, text: impl Into<String>) {
+    pub(crate) fn fail(&mut self, text: impl Into<String>) {
         let text = text.into();
         println!("FAILED: {text}");
         self.failures.push(text);
     }
 
     /// Records what could not run here.
-    pub fn skip(&mut self, text: impl Into<String>) {
+    pub(crate) fn skip(&mut self, text: impl Into<String>) {
         let text = text.into();
         println!("SKIPPED: {text}");
         self.skips.push(text);
     }
 
     /// Runs a step; its success counts one.
-    pub fn step(&mut self, name: &str, command: &mut Command) -> bool {
+    pub(crate) fn step(&mut self, name: &str, command: &mut Command) -> bool {
         self.say(name);
         let start = Instant::now();
         match command.status() {
@@ -61,7 +61,7 @@ impl Report {
     }
 
     /// Runs tests, passing their output on, and counts them by the lines of the standard test harness.
-    pub fn tests(&mut self, name: &str, command: &mut Command) {
+    pub(crate) fn tests(&mut self, name: &str, command: &mut Command) {
         self.say(name);
         let start = Instant::now();
         let mut child = match command.stdout(Stdio::piped()).spawn() {
@@ -88,7 +88,8 @@ impl Report {
     }
 
     fn count(&mut self, name: &str, line: &str) {
-        let Some((test, outcome)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) else {
+        let Some((test, outcome)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... "))
+        else {
             return;
         };
         match outcome.split_once(' ').unwrap_or((outcome, "")) {
@@ -101,13 +102,8 @@ impl Report {
         }
     }
 
-    /// Whether anything failed so far.
-    pub fn failed(&self) -> bool {
-        !self.failures.is_empty()
-    }
-
     /// Prints the summary; the closing line is for machines, too.
-    pub fn close(self) -> ExitCode {
+    pub(crate) fn close(self) -> ExitCode {
         if self.passed + self.failures.len() + self.skips.len() == 0 {
             return ExitCode::SUCCESS;
         }

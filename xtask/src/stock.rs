@@ -15,7 +15,7 @@ use crate::place;
 use crate::report::Report;
 
 /// The releases that are tested against: pacific, reef, tentacle.
-pub const RELEASES: [u8; 3] = [16, 18, 20];
+pub(crate) const RELEASES: [u8; 3] = [16, 18, 20];
 
 /// Debian's names for what carries them (sid rolls on: what it holds is checked after the build).
 fn suite(release: u8) -> Option<&'static str> {
@@ -28,17 +28,17 @@ fn suite(release: u8) -> Option<&'static str> {
 }
 
 /// Where a release's root is, once built.
-pub fn root(release: u8) -> PathBuf {
+pub(crate) fn root(release: u8) -> PathBuf {
     folder().join(release.to_string())
 }
 
 /// The folder of all roots.
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     place::cache().join("stock")
 }
 
 /// Sees that the roots are there, building what is missing. What cannot be had is recorded as skipped.
-pub fn provide(releases: &[u8], report: &mut Report) -> Result<()> {
+pub(crate) fn provide(releases: &[u8], report: &mut Report) -> Result<()> {
     for release in releases {
         let Some(suite) = suite(*release) else { bail!("no stock release {release}: choose 16, 18 or 20") };
         match provide_one(*release, suite, report) {
@@ -112,11 +112,15 @@ fn build(suite: &str, root: &Path) -> Result<()> {
 /// The mirror that this machine uses itself.
 fn mirror() -> Option<String> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    files.extend(fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|entry| entry.path()));
+    files.extend(
+        fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|entry| entry.path()),
+    );
     let lines: Vec<String> = files.iter().filter_map(|file| fs::read_to_string(file).ok()).collect();
     let words = lines.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with('#'));
     let mut words = words.flat_map(str::split_whitespace);
-    words.find(|word| word.contains("://") && word.trim_end_matches('/').ends_with("/debian")).map(str::to_owned)
+    words
+        .find(|word| word.contains("://") && word.trim_end_matches('/').ends_with("/debian"))
+        .map(str::to_owned)
 }
 
 /// Removes a root that is half built. Something mounted in it would be emptied too, so that is undone first.
@@ -126,7 +130,8 @@ fn clear(root: &Path) -> Result<()> {
     }
     let mounted = |path: &str| Path::new(path).starts_with(root);
     let mounts = || fs::read_to_string("/proc/mounts").unwrap_or_default();
-    for point in mounts().lines().rev().filter_map(|line| line.split(' ').nth(1)).filter(|path| mounted(path)) {
+    for point in mounts().lines().rev().filter_map(|line| line.split(' ').nth(1)).filter(|path| mounted(path))
+    {
         Command::new("umount").arg(point).status()?;
     }
     let left = mounts().lines().filter_map(|line| line.split(' ').nth(1)).any(mounted);

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use crate::report::Report;
 
 /// Checks all rules; each complaint says what to do.
-pub fn tidy(bless: bool, report: &mut Report) -> Result<()> {
+pub(crate) fn tidy(bless: bool, report: &mut Report) -> Result<()> {
     let files = tracked()?;
     if bless {
         return size::bless(&files);
@@ -35,5 +35,10 @@ fn tracked() -> Result<Vec<PathBuf>> {
         .context("git ls-files")?;
     ensure!(said.status.success(), "git ls-files: {}", String::from_utf8_lossy(&said.stderr));
     let names = String::from_utf8(said.stdout)?;
-    Ok(names.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).filter(|path| path.is_file()).collect())
+    Ok(names
+        .split('\0')
+        .filter(|name| !name.is_empty())
+        .map(PathBuf::from)
+        .filter(|path| path.is_file())
+        .collect())
 }

@@ -42,7 +42,7 @@ const RULES: [Rule; 11] = [
 ];
 
 /// Compares the workspace with the rules; test dependencies are free.
-pub fn check() -> Result<Vec<String>> {
+pub(super) fn check() -> Result<Vec<String>> {
     let said = cargo().args(["metadata", "--no-deps", "--format-version", "1"]).output()?;
     ensure!(said.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&said.stderr));
     let metadata: Value = serde_json::from_slice(&said.stdout)?;
@@ -53,10 +53,13 @@ pub fn check() -> Result<Vec<String>> {
 fn complaints(package: &Value) -> Vec<String> {
     let name = package["name"].as_str().unwrap_or_default();
     let Some(rule) = RULES.iter().find(|rule| rule.name == name) else {
-        return vec![format!("{name}: no arrows known; add it to ARCHITECTURE.md and xtask/src/tidy/arrows.rs")];
+        return vec![format!(
+            "{name}: no arrows known; add it to ARCHITECTURE.md and xtask/src/tidy/arrows.rs"
+        )];
     };
     let all = package["dependencies"].as_array().into_iter().flatten();
-    let used = all.filter(|used| used["kind"].as_str() != Some("dev")).filter_map(|used| used["name"].as_str());
+    let used =
+        all.filter(|used| used["kind"].as_str() != Some("dev")).filter_map(|used| used["name"].as_str());
     used.filter_map(|used| {
         let ours = RULES.iter().any(|rule| rule.name == used);
         if ours && !rule.may_use.contains(&used) {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 const RULES: &str = "xtask/forbidden.txt";
 
 /// Every place where something forbidden is written.
-pub fn check(files: &[PathBuf]) -> Result<Vec<String>> {
+pub(super) fn check(files: &[PathBuf]) -> Result<Vec<String>> {
     let rules = fs::read_to_string(RULES).with_context(|| format!("cannot read {RULES}"))?;
     let rules: Vec<Rule<'_>> = rules.lines().filter_map(Rule::parse).collect();
     let mut complaints = Vec::new();
@@ -64,10 +64,11 @@ mod tests {
 
     #[test]
     fn rules_apply_to_their_place_alone() {
-        let rules: Vec<_> = ["# comment", "core/src/ | Clock::now | time is an input", "*.rs | later!( | finish it"]
-            .iter()
-            .filter_map(|line| Rule::parse(line))
-            .collect();
+        let rules: Vec<_> =
+            ["# comment", "core/src/ | Clock::now | time is an input", "*.rs | later!( | finish it"]
+                .iter()
+                .filter_map(|line| Rule::parse(line))
+                .collect();
         assert_eq!(search("core/src/a.rs", "x\nClock::now()\nlater!()", &rules).len(), 2);
         assert_eq!(search("daemon/src/a.rs", "Clock::now()", &rules).len(), 0);
         assert_eq!(search("README.md", "later!()", &rules).len(), 0);
