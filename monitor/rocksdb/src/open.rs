@@ -158,7 +158,7 @@ fn open_database(
     format: TableFormat,
     create: bool,
 ) -> Result<RocksStore, OpenError> {
-    let Setup { mut options, families } = setup(format, &data.join("store.db.options"))?;
+    let Setup { mut options, families } = setup(format, folder, &data.join("store.db.options"))?;
     options.create_if_missing(create);
     let db = DB::open_cf_descriptors(&options, folder, families)
         .map_err(|error| OpenError::from_rocksdb(folder, &error))?;

@@ -66,18 +66,18 @@ pub(crate) struct Setup {
     pub(crate) families: Vec<ColumnFamilyDescriptor>,
 }
 
-/// Prepares to open a store; needs a folder that it can make for a moment.
-pub(crate) fn setup(format: TableFormat, scratch: &Path) -> Result<Setup, OpenError> {
-    let loaded = write_and_load(format, scratch);
+/// Prepares to open `store`; needs a folder that it can make for a moment.
+pub(crate) fn setup(format: TableFormat, store: &Path, scratch: &Path) -> Result<Setup, OpenError> {
+    let loaded = write_and_load(format, store, scratch);
     let removed = std::fs::remove_dir_all(scratch);
     let setup = loaded?;
-    removed.map_err(|error| OpenError::from_io(scratch, &error))?;
+    removed.map_err(|error| OpenError::from_io(store, &error))?;
     Ok(setup)
 }
 
-fn write_and_load(format: TableFormat, scratch: &Path) -> Result<Setup, OpenError> {
-    let io = |error| OpenError::from_io(scratch, &error);
-    let rocksdb = |error| OpenError::from_rocksdb(scratch, &error);
+fn write_and_load(format: TableFormat, store: &Path, scratch: &Path) -> Result<Setup, OpenError> {
+    let io = |error| OpenError::from_io(store, &error);
+    let rocksdb = |error| OpenError::from_rocksdb(store, &error);
     std::fs::create_dir_all(scratch).map_err(io)?;
     let text = format!("{OPTIONS}{}", format.options_text());
     std::fs::write(scratch.join("OPTIONS-000001"), text).map_err(io)?;
