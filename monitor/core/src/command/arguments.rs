@@ -265,16 +265,18 @@ fn one(command: &str, param: &Param, value: &Value) -> Result<Argument, CommandE
 
 #[cfg(test)]
 mod tests {
+    use mon_types::release::Release;
+
     use crate::command::arguments::{CommandError, Format};
     use crate::command::table::Table;
 
-    fn refusal(release: u8, command: &str) -> String {
-        Table::for_release(release).validate(command).unwrap_err().to_string()
+    fn refusal(command: &str) -> String {
+        Table::for_release(Release::Reef).validate(command).unwrap_err().to_string()
     }
 
     #[test]
     fn arguments_come_out_with_their_types() {
-        let table = Table::for_release(18);
+        let table = Table::for_release(Release::Reef);
         let command =
             r#"{"prefix":"mon set-weight","name":"a","weight":7,"format":"json","target":["mon",""]}"#;
         let (desc, arguments) = table.validate(command).unwrap();
@@ -286,7 +288,7 @@ mod tests {
         assert_eq!(arguments.texts("logtext"), ["one", "two"]);
         let (_, arguments) = table.validate(r#"{"prefix":"mon feature ls","with_value":true}"#).unwrap();
         assert!(arguments.switch("with_value"));
-        let (_, arguments) = Table::for_release(16)
+        let (_, arguments) = Table::for_release(Release::Pacific)
             .validate(r#"{"prefix":"mon feature ls","with_value":"--with-value"}"#)
             .map(|(d, a)| (d.clone(), a))
             .unwrap();
@@ -309,14 +311,14 @@ mod tests {
             (r#"{"prefix":"status","format":"xml"}"#, "format 'xml' is not offered"),
         ];
         for (command, text) in cases {
-            let said = refusal(18, command);
+            let said = refusal(command);
             assert!(said.contains(text), "{command}: {said}");
         }
     }
 
     #[test]
     fn stock_commands_take_our_extra_arguments_without_showing_them() {
-        let table = Table::for_release(20);
+        let table = Table::for_release(Release::Tentacle);
         let command = r#"{"prefix":"mon rm","name":"c","expected_epoch":4,"operation_id":"x1"}"#;
         let (desc, arguments) = table.validate(command).unwrap();
         assert_eq!((arguments.int("expected_epoch"), arguments.text("operation_id")), (Some(4), Some("x1")));
@@ -328,7 +330,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_gives_a_command_or_an_error(text in ".{0,64}", key in "[a-z]{1,6}") {
-            let table = Table::for_release(16);
+            let table = Table::for_release(Release::Pacific);
             let _ = table.validate(&text);
             let _ = table.validate(&serde_json::json!({"prefix": "mon add", key: text}).to_string());
         }

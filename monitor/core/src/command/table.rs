@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use mon_types::encode::{Decode, DecodeError, Encode, Reader, envelope};
+use mon_types::release::Release;
 use serde_json::{Map, Value, json};
 
 use crate::command::arguments::{Arguments, CommandError};
@@ -82,18 +83,18 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table of the newest known release that is not above `release` (Ceph's number: 16 pacific, 18 reef,
-    /// 20 tentacle); below 16, that of 16.
+    /// The commands of a stock monitor of that release, and ours. (17 and 19 were not captured: they get the
+    /// table of the release before.)
     #[must_use]
     #[expect(
         clippy::expect_used,
         reason = "the data is part of the program; the tests read all three tables"
     )]
-    pub fn for_release(release: u8) -> Self {
+    pub fn for_release(release: Release) -> Self {
         let stock = match release {
-            ..=17 => include_str!("../../data/commands-16.txt"),
-            18..=19 => include_str!("../../data/commands-18.txt"),
-            20.. => include_str!("../../data/commands-20.txt"),
+            Release::Pacific | Release::Quincy => include_str!("../../data/commands-16.txt"),
+            Release::Reef | Release::Squid => include_str!("../../data/commands-18.txt"),
+            Release::Tentacle => include_str!("../../data/commands-20.txt"),
         };
         Self::parse(
             &[stock, include_str!("../../data/commands-own.txt")],
@@ -287,10 +288,10 @@ fn lines(file: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use super::*;
 
-    const RELEASES: [(u8, &str); 3] = [
-        (16, include_str!("../../testdata/descriptions-16.json")),
-        (18, include_str!("../../testdata/descriptions-18.json")),
-        (20, include_str!("../../testdata/descriptions-20.json")),
+    const RELEASES: [(Release, &str); 3] = [
+        (Release::Pacific, include_str!("../../testdata/descriptions-16.json")),
+        (Release::Reef, include_str!("../../testdata/descriptions-18.json")),
+        (Release::Tentacle, include_str!("../../testdata/descriptions-20.json")),
     ];
 
     /// What live monitors of the three releases list (captured; help left out) must be what we list, in order,
@@ -304,9 +305,9 @@ mod tests {
             for (ours, stock) in ours.values().zip(&stock) {
                 let mut ours = ours.as_object().unwrap().clone();
                 assert!(ours.remove("help").is_some());
-                assert_eq!(ours, *stock, "release {release}");
+                assert_eq!(ours, *stock, "{release:?}");
             }
-            assert!(ours.len() > stock.len(), "ours are missing in {release}");
+            assert!(ours.len() > stock.len(), "ours are missing in {release:?}");
         }
     }
 
@@ -324,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_truncated_table_is_an_error_at_every_byte() {
-        let bytes = Table::for_release(18).sharing();
+        let bytes = Table::for_release(Release::Reef).sharing();
         for length in (0..bytes.len()).step_by(97).chain(0..64) {
             assert!(Table::from_sharing(&bytes[..length]).is_err(), "{length}");
         }
@@ -344,8 +345,8 @@ mod tests {
             );
             assert!(!table.find("status").unwrap().help.contains("not served"));
         }
-        assert!(Table::for_release(20).find("mon set").is_some());
-        assert!(Table::for_release(18).find("mon set").is_none());
+        assert!(Table::for_release(Release::Tentacle).find("mon set").is_some());
+        assert!(Table::for_release(Release::Reef).find("mon set").is_none());
     }
 
     #[test]
