@@ -8,9 +8,16 @@
 
 mod aes128;
 mod aes256k;
+pub mod authorizer;
+pub mod client;
+mod grant;
 mod proof;
+pub mod protocol;
+pub mod refusal;
+pub mod rotating;
 pub mod seal;
 pub mod server;
+pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod ticket;
