@@ -13,6 +13,7 @@ use bytes::Bytes;
 use crate::crypto_key::CryptoKey;
 use crate::encode::{Decode, DecodeError, Encode, Reader};
 use crate::entity::EntityType;
+use crate::release::Release;
 use crate::time::UTime;
 
 /// An entity's key and caps.
@@ -51,6 +52,29 @@ pub struct ExpiringKey {
 pub const ROTATING_COUNT: usize = 3;
 
 impl EntityAuth {
+    /// A key without caps, in the form that a release writes.
+    #[must_use]
+    pub fn new(key: CryptoKey, release: Release) -> Self {
+        let mut auth = Self { key, ..Self::default() };
+        auth.shape_for(release);
+        auth
+    }
+
+    /// Takes the form that a release writes. A pending key is lost when that release has none.
+    pub fn shape_for(&mut self, release: Release) {
+        match release {
+            Release::Pacific => self.pending_key = None,
+            Release::Quincy | Release::Reef | Release::Squid | Release::Tentacle => {
+                self.pending_key.get_or_insert_default();
+            }
+        }
+    }
+
+    /// All caps in text, by service.
+    pub fn caps_text(&self) -> impl Iterator<Item = (&str, String)> {
+        self.caps.iter().filter_map(|(service, cap)| Some((service.as_str(), String::from_bytes(cap).ok()?)))
+    }
+
     /// The caps text for a service; none when there is none, or when it is not text.
     #[must_use]
     pub fn caps_for(&self, service: EntityType) -> Option<String> {
@@ -144,6 +168,15 @@ mod tests {
         assert_eq!(current_at(201), Some(6));
         assert_eq!(current_at(900), Some(6));
         assert_eq!(RotatingSecrets::default().current(UTime::default()), None);
+    }
+
+    #[test]
+    fn the_form_follows_the_release() {
+        let key = CryptoKey::aes(UTime::default(), [1; 16]);
+        let mut auth = EntityAuth::new(key, Release::Pacific);
+        assert_eq!(auth.to_bytes()[0], 2);
+        auth.shape_for(Release::Reef);
+        assert_eq!((auth.to_bytes()[0], auth.pending()), (3, None));
     }
 
     #[test]

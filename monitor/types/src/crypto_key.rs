@@ -207,7 +207,8 @@ impl Encode for CryptoKind {
 impl Decode for CryptoKind {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let number = u16::decode(input)?;
-        Self::from_number(number).ok_or(DecodeError::Invalid { what: "key type", value: number.into() })
+        Self::from_number(number)
+            .ok_or_else(|| DecodeError::Invalid { what: "key type", value: number.into() })
     }
     const SIZE_MIN: usize = 2;
 }

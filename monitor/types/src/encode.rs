@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
         &mut self,
         what: &'static str,
         known: u8,
-        body: impl FnOnce(u8, &mut Reader<'a>) -> Result<T, DecodeError>,
+        body: impl FnOnce(u8, &mut Self) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
         let version = u8::decode(self)?;
         let compat = u8::decode(self)?;
@@ -216,6 +216,19 @@ impl<'a> Reader<'a> {
         }
         let mut inner = self.nested()?;
         body(version, &mut inner)
+    }
+
+    /// Reads a length-prefixed part that one value must fill (a bufferlist around a structure).
+    ///
+    /// # Errors
+    /// [`DecodeError::Trailing`] when bytes are left in the part, and as [`Reader::nested`].
+    pub fn contained<T: Decode>(&mut self) -> Result<T, DecodeError> {
+        let mut inner = self.nested()?;
+        let value = T::decode(&mut inner)?;
+        match inner.remaining() {
+            0 => Ok(value),
+            count => Err(DecodeError::Trailing { count }),
+        }
     }
 
     /// Takes a length-prefixed part as a reader of its own, one level deeper.

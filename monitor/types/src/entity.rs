@@ -146,7 +146,8 @@ impl Encode for EntityType {
 impl Decode for EntityType {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let number = u32::decode(input)?;
-        Self::from_number(number).ok_or(DecodeError::Invalid { what: "entity type", value: number.into() })
+        Self::from_number(number)
+            .ok_or_else(|| DecodeError::Invalid { what: "entity type", value: number.into() })
     }
     const SIZE_MIN: usize = 4;
 }

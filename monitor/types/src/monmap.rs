@@ -341,7 +341,7 @@ impl Decode for ElectionStrategy {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let number = u8::decode(input)?;
         Self::from_number(number)
-            .ok_or(DecodeError::Invalid { what: "election strategy", value: number.into() })
+            .ok_or_else(|| DecodeError::Invalid { what: "election strategy", value: number.into() })
     }
 }
 
@@ -355,7 +355,7 @@ impl Decode for Cipher {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let number = u32::decode(input)?;
         let kind = u16::try_from(number).ok().and_then(CryptoKind::from_number);
-        kind.map(Self).ok_or(DecodeError::Invalid { what: "cipher", value: number.into() })
+        kind.map(Self).ok_or_else(|| DecodeError::Invalid { what: "cipher", value: number.into() })
     }
     const SIZE_MIN: usize = 4;
 }
