@@ -10,7 +10,11 @@ mod aes128;
 mod aes256k;
 pub mod authorizer;
 pub mod client;
+#[cfg(test)]
+mod golden_test;
 mod grant;
+#[cfg(test)]
+mod handshake_test;
 mod proof;
 pub mod protocol;
 pub mod refusal;
@@ -21,3 +25,4 @@ pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod ticket;
+pub mod view;
