@@ -4,7 +4,8 @@
 //! LogEntry:    ENCODE(5,5){ EntityName | entity_name_t | addrvec | utime stamp | u64 seq | u16 priority
 //!            | string message | string channel }
 //! logm/N:      u8 1 | entries to the end      (16)
-//!              u8 2 | u32 n | n entries        (17 and newer; each is also at logm/<channel>/<%08x>)
+//!              u8 2 | u32 n | n entries | map<string channel, u64 pruned_to>
+//!                                              (17 and newer; each is also at logm/<channel>/<%08x>)
 //! LogSummary:  ENCODE(3 or 4, 3){ u64 version | u64 seq | map<string channel, list<u64, LogEntry>>
 //!            | v4: map<string channel, u64 begin, u64 end> | ENCODE(1,1){ list<LogEntryKey> } }
 //! LogEntryKey: entity_name_t | utime stamp | u64 seq
@@ -68,7 +69,12 @@ pub enum LogIncremental {
     /// As 16 writes it.
     Embedded(Vec<LogEntry>),
     /// As 17 and newer write it, where each entry also has a key of its own.
-    Counted(Vec<LogEntry>),
+    Keyed {
+        /// The entries; each takes the next number of its channel.
+        entries: Vec<LogEntry>,
+        /// By channel, the first number that is kept from this version on.
+        pruned_to: BTreeMap<String, u64>,
+    },
 }
 
 /// The value of `logm/full_N`.
@@ -113,7 +119,7 @@ impl LogIncremental {
     #[must_use]
     pub fn entries(&self) -> &[LogEntry] {
         match self {
-            Self::Embedded(entries) | Self::Counted(entries) => entries,
+            Self::Embedded(entries) | Self::Keyed { entries, .. } => entries,
         }
     }
 }
@@ -225,9 +231,10 @@ impl Encode for LogIncremental {
                 out.push(1);
                 entries.iter().for_each(|entry| entry.encode(out));
             }
-            Self::Counted(entries) => {
+            Self::Keyed { entries, pruned_to } => {
                 out.push(2);
                 entries.encode(out);
+                pruned_to.encode(out);
             }
         }
     }
@@ -236,7 +243,7 @@ impl Encode for LogIncremental {
 impl Decode for LogIncremental {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         if input.version_byte("logm value", 2)? >= 2 {
-            return Ok(Self::Counted(Decode::decode(input)?));
+            return Ok(Self::Keyed { entries: Decode::decode(input)?, pruned_to: Decode::decode(input)? });
         }
         let mut entries = Vec::new();
         while input.remaining() > 0 {
