@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::op::wire_enum;
-use crate::encode::{Decode, DecodeError, Encode, Reader, envelope};
+use crate::encode::{Decode, DecodeError, Encode, Reader};
+use crate::features::MonFeatures;
 use crate::id::{Epoch, Fsid, Rank};
 
 wire_enum! {
@@ -39,8 +40,8 @@ pub struct MMonElection {
     pub quorum_features: u64,
     /// In a victory the leader's command table, never empty; a stable tracker in a connectivity proposal.
     pub sharing: Bytes,
-    /// The monitor features: of the sender, or in a victory of the whole quorum (`mon_feature_t`).
-    pub mon_features: u64,
+    /// The monitor features: of the sender, or in a victory of the whole quorum.
+    pub mon_features: MonFeatures,
     /// In an acknowledgement: what the sender says of itself.
     pub metadata: BTreeMap<String, String>,
     /// The sender's release.
@@ -63,7 +64,7 @@ impl MMonElection {
             quorum: BTreeSet::new(),
             quorum_features: 0,
             sharing: Bytes::new(),
-            mon_features: 0,
+            mon_features: MonFeatures::default(),
             metadata: BTreeMap::new(),
             mon_release: 0,
             scoring: Bytes::new(),
@@ -84,7 +85,7 @@ impl Encode for MMonElection {
         0u64.encode(out);
         0u64.encode(out);
         self.sharing.encode(out);
-        envelope(out, 1, 1, |out| self.mon_features.encode(out));
+        self.mon_features.encode(out);
         self.metadata.encode(out);
         self.mon_release.encode(out);
         self.scoring.encode(out);
@@ -109,7 +110,7 @@ impl Decode for MMonElection {
             quorum,
             quorum_features,
             sharing: Decode::decode(input)?,
-            mon_features: input.envelope("mon_feature_t", 1, |_, input| u64::decode(input))?,
+            mon_features: Decode::decode(input)?,
             metadata: Decode::decode(input)?,
             mon_release: Decode::decode(input)?,
             scoring: Decode::decode(input)?,

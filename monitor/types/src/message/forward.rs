@@ -3,11 +3,12 @@
 use super::embedded::EmbeddedMessage;
 use super::entity_inst::EntityInst;
 use crate::addr::{AddrVec, EntityAddr};
-use crate::encode::{Decode, DecodeError, Encode, Reader, envelope};
+use crate::caps::MonCap;
+use crate::encode::{Decode, Encode};
 use crate::entity::EntityName;
 
 /// A client's request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct MForward {
     /// The peon's number for it.
     pub tid: u64,
@@ -17,8 +18,8 @@ pub struct MForward {
     pub client_addrs: AddrVec,
     /// Where its connection comes from.
     pub client_socket_addr: EntityAddr,
-    /// What it may do, as the text of its monitor caps.
-    pub client_caps: String,
+    /// What it may do.
+    pub client_caps: MonCap,
     /// The request.
     pub message: EmbeddedMessage,
     /// The features of its connection.
@@ -38,35 +39,4 @@ pub struct MRoute {
     pub message: Option<EmbeddedMessage>,
     /// First OSD map epoch that the client must be sent, 0 for none.
     pub send_osdmap_first: u32,
-}
-
-/// `MonCap` has kept this version since its text replaced the parsed form.
-const MON_CAP_VERSION: u8 = 4;
-
-impl Encode for MForward {
-    fn encode(&self, out: &mut Vec<u8>) {
-        self.tid.encode(out);
-        self.client_type.encode(out);
-        self.client_addrs.encode(out);
-        self.client_socket_addr.encode(out);
-        envelope(out, MON_CAP_VERSION, MON_CAP_VERSION, |out| self.client_caps.encode(out));
-        self.message.encode(out);
-        self.con_features.encode(out);
-        self.entity_name.encode(out);
-    }
-}
-
-impl Decode for MForward {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            tid: Decode::decode(input)?,
-            client_type: Decode::decode(input)?,
-            client_addrs: Decode::decode(input)?,
-            client_socket_addr: Decode::decode(input)?,
-            client_caps: input.envelope("MonCap", MON_CAP_VERSION, |_, input| String::decode(input))?,
-            message: Decode::decode(input)?,
-            con_features: Decode::decode(input)?,
-            entity_name: Decode::decode(input)?,
-        })
-    }
 }

@@ -1,20 +1,19 @@
 //! `MLog` and `MLogAck`: cluster log entries from daemons and clients.
 
-use bytes::Bytes;
-
 use super::PaxosServiceMessage;
-use crate::encode::{Decode, DecodeError, Encode, Reader};
+use crate::encode::{Decode, Encode};
 use crate::id::{Fsid, Version};
+use crate::log::LogEntry;
 
 /// Entries for the cluster log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct MLog {
     /// The service prefix.
     pub paxos: PaxosServiceMessage,
     /// The cluster.
     pub fsid: Fsid,
-    /// The entries, a counted list as encoded.
-    pub entries: Bytes,
+    /// The entries.
+    pub entries: Vec<LogEntry>,
 }
 
 /// Tells the sender that its entries are committed.
@@ -26,22 +25,4 @@ pub struct MLogAck {
     pub last: Version,
     /// The channel that the entries went to.
     pub channel: String,
-}
-
-impl Encode for MLog {
-    fn encode(&self, out: &mut Vec<u8>) {
-        self.paxos.encode(out);
-        self.fsid.encode(out);
-        out.extend_from_slice(&self.entries);
-    }
-}
-
-impl Decode for MLog {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            paxos: Decode::decode(input)?,
-            fsid: Decode::decode(input)?,
-            entries: Bytes::copy_from_slice(input.take_rest()),
-        })
-    }
 }
