@@ -101,7 +101,7 @@ fn push_entity(text: &mut String, name: &EntityName, auth: &EntityAuth) {
         let _ = writeln!(text, "\tpending key = {}", pending.to_base64().as_str());
     }
     for (service, cap) in auth.caps_text() {
-        let _ = writeln!(text, "\tcaps {service} = \"{}\"", cap.replace('"', "\\\""));
+        let _ = writeln!(text, "\tcaps {service} = \"{}\"", cap.replace('\\', "\\\\").replace('"', "\\\""));
     }
 }
 
@@ -241,7 +241,7 @@ mod tests {
             for (id, (secret, cap)) in entries {
                 let mut auth =
                     EntityAuth { key: CryptoKey::aes(UTime::default(), secret), ..EntityAuth::default() };
-                auth.set_caps("mon", &cap.replace('\\', "/"));
+                auth.set_caps("mon", &cap);
                 keyring.entities.insert(EntityName::new(EntityType::Client, id), auth);
             }
             prop_assert_eq!(keyring.to_text().parse(), Ok(keyring));

@@ -5,6 +5,8 @@
 //! `mkfs_*` come from a fresh `ceph-mon --mkfs`, `mon_commands` from an election's VICTORY message.
 //! Host names, paths and CPU names in metadata were replaced by text of the same length.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper may fail the test")]
+
 use std::fmt::Debug;
 use std::path::Path;
 
