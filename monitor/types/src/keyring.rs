@@ -203,6 +203,17 @@ mod tests {
         assert!(!keyring.has_aes256k());
     }
 
+    /// As `ceph auth export` of 18.2.7 prints it during a rotation.
+    const PENDING: &str = "[client.x]\n\tkey = AQDZcANrR2UlIRAAbFEBY5nVRGRi5OLCypITEA==\n\
+        \tpending key = AQDacANrYKDzBRAAgHG16fm90pUojQQ2MuWA8g==\n\tcaps mon = \"allow rw\"\n";
+
+    #[test]
+    fn pending_keys_are_part_of_the_text() {
+        let keyring: Keyring = PENDING.parse().unwrap();
+        assert!(keyring.entities[&"client.x".parse().unwrap()].pending().is_some());
+        assert_eq!(keyring.to_text().as_str(), PENDING);
+    }
+
     #[test]
     fn spellings() {
         let text = "# top\n[ client.x ] ; why\nkey=AQDvbANrTreaMBAAKmzhlJwjHKNa8vag55SmeA==  # mine\n\

@@ -1,14 +1,16 @@
 //! Bytes of live stock clusters (16.2.15, 18.2.7, 20.2.4): every value decodes, encodes to the same bytes,
 //! and is refused without a panic wherever it is cut short or has a byte flipped.
 //!
-//! `testdata/<release>/<prefix>_<key>` holds the value of a store key (`~` stands for `/` in keys);
+//! `testdata/<release>/<prefix>_<key>` holds the value of a store key (`~` stands for `/` in keys) of a
+//! cluster of three monitors, `testdata/<release>-single` those of one monitor after commands that leave
+//! rarer things behind: mutes, removed keys and entities, pending keys, locations, a second monitor;
 //! `mkfs_*` come from a fresh `ceph-mon --mkfs`, `mon_commands` from an election's VICTORY message.
 //! Host names, paths and CPU names in metadata were replaced by text of the same length.
 
 #![expect(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use mon_types::auth::RotatingSecrets;
@@ -26,14 +28,21 @@ use mon_types::kv::{Op, Transaction};
 use mon_types::kv_delta::KvDelta;
 use mon_types::log::{LogEntry, LogIncremental, LogSummary};
 use mon_types::metadata::{LastMetadata, Metadata};
-use mon_types::monmap::{CipherPolicy, MonMap};
+use mon_types::monmap::{CipherPolicy, ElectionStrategy, MonMap};
 use mon_types::release::Release;
 
 const RELEASES: [Release; 3] = [Release::Pacific, Release::Reef, Release::Tentacle];
 
+fn folder(release: Release, suffix: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/{}{suffix}", release.number().0))
+}
+
+fn read(path: &Path) -> Bytes {
+    std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).into()
+}
+
 fn vector(release: Release, name: &str) -> Bytes {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(release.number().0.to_string());
-    std::fs::read(folder.join(name)).unwrap_or_else(|e| panic!("{release} {name}: {e}")).into()
+    read(&folder(release, "").join(name))
 }
 
 fn decoded<T: Decode>(release: Release, name: &str) -> T {
@@ -42,13 +51,15 @@ fn decoded<T: Decode>(release: Release, name: &str) -> T {
 
 /// Every stored value of a release: name, and what is in it.
 fn stored(release: Release) -> Vec<(String, Bytes)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(release.number().0.to_string());
-    let mut names: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+    let folders = [folder(release, ""), folder(release, "-single")];
+    let mut values: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap())
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), read(&entry.path())))
         .collect();
-    names.sort();
-    names.into_iter().map(|name| (name.clone(), vector(release, &name))).collect()
+    values.sort();
+    values
 }
 
 /// Decode, encode, compare; then cut and flip. Gives `false` for a value that is not of this part.
@@ -217,6 +228,35 @@ fn auth_full_is_the_sum_of_the_changes_before_it() {
             })
     });
     assert!(rotates, "a change of all rotating keys is among the vectors");
+}
+
+#[test]
+fn rarer_values_mean_what_was_commanded() {
+    let single = |release, name: &str| read(&folder(release, "-single").join(name));
+    for release in RELEASES {
+        let map = MonMap::from_bytes(&single(release, "monmap_4")).unwrap();
+        assert_eq!((map.ranks.join(" "), map.strategy), ("a z".into(), ElectionStrategy::Connectivity));
+        assert_eq!(map.mons["a"].crush_location["rack"], "r1");
+        assert_eq!(map.mons["z"].time_added.is_some(), release == Release::Tentacle);
+
+        let HealthMutes(mutes) = Decode::from_bytes(&single(release, "health_mutes")).unwrap();
+        assert!(mutes["OSD_DOWN"].sticky && mutes["OSD_DOWN"].ttl.is_zero());
+        assert!(!mutes["MON_DISK_LOW"].ttl.is_zero());
+
+        let deltas: Vec<KvDelta> =
+            (1..=4).map(|n| Decode::from_bytes(&single(release, &format!("kv_{n}"))).unwrap()).collect();
+        assert!(deltas.iter().any(|KvDelta(keys)| keys.get("foo") == Some(&None)), "foo was removed");
+
+        let changes = stored(release).into_iter().filter(|(name, _)| name.starts_with("auth_"));
+        let changes: Vec<_> = changes
+            .filter_map(|(_, bytes)| AuthIncremental::from_bytes(&bytes).ok())
+            .flat_map(|AuthIncremental(changes)| changes)
+            .collect();
+        let removed = |change: &AuthChange| matches!(change, AuthChange::Keys(KeyServerChange::Remove { name, .. }) if name.id == "y");
+        assert!(changes.iter().any(removed), "client.y was removed");
+        let pending = |change: &AuthChange| matches!(change, AuthChange::Keys(KeyServerChange::Add { auth, .. }) if auth.pending().is_some());
+        assert_eq!(changes.iter().any(pending), release != Release::Pacific);
+    }
 }
 
 #[test]
