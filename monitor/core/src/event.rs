@@ -132,7 +132,7 @@ pub enum AdminCommand {
 }
 
 /// The state of the disk under the store.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct DiskUse {
     /// Size of the file system in bytes.
     pub bytes_total: u64,

@@ -1,7 +1,13 @@
 //! The monitor as a pure state machine: events in, effects out.
 
-pub mod command;
-pub mod config;
+pub mod now;
+pub mod event;
+pub mod effect;
+pub mod gate;
+pub mod cx;
 pub mod identity;
-pub mod mkfs;
+pub mod config;
 pub mod quorum;
+pub mod status;
+pub mod mkfs;
+pub mod command;
