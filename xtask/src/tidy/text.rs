@@ -52,7 +52,11 @@ fn search(name: &str, text: &str, rules: &[Rule<'_>]) -> Vec<String> {
     let lines = text.lines().enumerate();
     lines
         .flat_map(|(number, line)| {
-            let broken = rules.iter().filter(move |rule| line.contains(rule.forbidden));
+            let comment = line.trim_start().starts_with("//");
+            let broken = rules.iter().filter(move |rule| {
+                // What a comment speaks of is not done; a path of one machine is out of place even there.
+                line.contains(rule.forbidden) && !(comment && !rule.forbidden.starts_with('/'))
+            });
             broken.map(move |rule| format!("{name}:{}: '{}': {}", number + 1, rule.forbidden, rule.why))
         })
         .collect()
@@ -70,6 +74,7 @@ mod tests {
                 .filter_map(|line| Rule::parse(line))
                 .collect();
         assert_eq!(search("core/src/a.rs", "x\nClock::now()\nlater!()", &rules).len(), 2);
+        assert_eq!(search("core/src/a.rs", "/// not Clock::now()", &rules).len(), 0);
         assert_eq!(search("daemon/src/a.rs", "Clock::now()", &rules).len(), 0);
         assert_eq!(search("README.md", "later!()", &rules).len(), 0);
     }
