@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use mon_types::addr::AddrVec;
+use mon_types::features::{Features, MonFeatures};
 use mon_types::id::Fsid;
+use mon_types::release::Release;
 
 /// What we show of ourselves to peers and clients.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,12 +17,12 @@ pub struct Identity {
     pub addrs: AddrVec,
     /// The cluster.
     pub fsid: Fsid,
-    /// The release that we show (16, 18, 20).
-    pub release: u8,
-    /// The wire features that we show (`CEPH_FEATURE_*`).
-    pub features: u64,
-    /// The monitor features that we show (`mon_feature_t`).
-    pub mon_features: u64,
+    /// The release that we show.
+    pub release: Release,
+    /// The wire features that we show.
+    pub features: Features,
+    /// The monitor features that we show.
+    pub mon_features: MonFeatures,
     /// What `mon metadata` tells of us.
     pub metadata: BTreeMap<String, String>,
     /// The encoded command table that a leader shares with its peons; stock peers insist that it is not empty.

@@ -1,0 +1,204 @@
+//! Store sync: a monitor that is too far behind copies from one that is not.
+
+mod marks;
+mod prefixes;
+mod provider;
+mod requester;
+
+use std::time::Duration;
+
+use mon_types::addr::AddrVec;
+use mon_types::encode::Encode;
+use mon_types::message::{MMonSync, SyncOp};
+
+use crate::consensus::{Consensus, Outcome, Role};
+use crate::cx::Cx;
+use crate::effect::{Halt, Level, WriteId};
+
+pub(crate) use marks::SyncMarks;
+pub(crate) use provider::Provider;
+pub(crate) use requester::{Kind, Requester};
+
+use requester::Stage;
+
+impl Consensus {
+    /// Begins to copy from a peer.
+    pub(crate) fn start_sync(&mut self, cx: &mut Cx<'_>, provider: &AddrVec, kind: Kind) -> Result<(), Halt> {
+        cx.out.log(
+            Level::Info,
+            format!("{kind:?} sync from {provider}, we have {}", self.paxos.last_committed()),
+        );
+        self.leave(cx);
+        self.elector.withdraw();
+        self.role = Role::Synchronizing;
+        let mut after = None;
+        let mut ask = match kind {
+            Kind::Full => {
+                let mut write = requester::wipe();
+                let last = self.paxos.last_committed();
+                let promises = self.paxos.wipe();
+                write.append(promises);
+                self.marks.begin(&mut write, self.members.monmap().to_bytes(), last);
+                after = Some(cx.out.persist(write, true));
+                MMonSync::new(SyncOp::CookieFull, 0)
+            }
+            Kind::Recent => MMonSync::new(SyncOp::CookieRecent, 0),
+        };
+        ask.last_committed = self.paxos.last_committed();
+        self.sync = Some(Requester {
+            provider: provider.clone(),
+            kind,
+            stage: Stage::Asking,
+            start: self.paxos.last_committed(),
+            reached: self.paxos.last_committed(),
+            deadline: cx.now.mono + self.config.sync_timeout,
+        });
+        cx.out.send(provider, ask, after);
+        Ok(())
+    }
+
+    pub(crate) fn handle_sync(&mut self, cx: &mut Cx<'_>, from: &AddrVec, m: MMonSync) -> Result<(), Halt> {
+        match m.op {
+            SyncOp::CookieFull => self.open_provider(cx, from, Kind::Full, &m),
+            SyncOp::CookieRecent => self.open_provider(cx, from, Kind::Recent, &m),
+            SyncOp::GetChunk => self.provide_chunk(cx, from, m.cookie),
+            SyncOp::Cookie | SyncOp::Chunk | SyncOp::LastChunk | SyncOp::NoCookie => {
+                self.take_chunk(cx, from, &m)
+            }
+        }
+    }
+
+    fn open_provider(&mut self, cx: &mut Cx<'_>, to: &AddrVec, kind: Kind, m: &MMonSync) -> Result<(), Halt> {
+        let whole = self.role != Role::Synchronizing && !self.marks.must_sync();
+        let epoch = self.elector.epoch();
+        let opened = whole
+            .then(|| {
+                self.provider.open(&self.config, cx.now.mono, epoch, to, kind, m.last_committed, &self.paxos)
+            })
+            .flatten();
+        let answer = match opened {
+            Some((cookie, start)) => {
+                let mut answer = MMonSync::new(SyncOp::Cookie, cookie);
+                answer.last_committed = start;
+                answer
+            }
+            None => MMonSync::new(SyncOp::NoCookie, m.cookie),
+        };
+        cx.out.send(to, answer, None);
+        Ok(())
+    }
+
+    fn provide_chunk(&mut self, cx: &mut Cx<'_>, to: &AddrVec, cookie: u64) -> Result<(), Halt> {
+        let whole = self.role != Role::Synchronizing && !self.marks.must_sync();
+        let chunk = match whole {
+            true => self.provider.chunk(&self.config, cx.now.mono, cookie, &self.paxos, cx.store)?,
+            false => None,
+        };
+        let answer = match chunk {
+            Some(chunk) => {
+                let op = if chunk.last { SyncOp::LastChunk } else { SyncOp::Chunk };
+                let mut answer = MMonSync::new(op, cookie);
+                answer.last_committed = chunk.reached;
+                answer.chunk = chunk.bytes;
+                answer
+            }
+            None => MMonSync::new(SyncOp::NoCookie, cookie),
+        };
+        cx.out.send(to, answer, None);
+        Ok(())
+    }
+
+    /// The provider's answers.
+    fn take_chunk(&mut self, cx: &mut Cx<'_>, from: &AddrVec, m: &MMonSync) -> Result<(), Halt> {
+        let Some(sync) = self.sync.as_mut().filter(|sync| sync.provider == *from) else { return Ok(()) };
+        sync.deadline = cx.now.mono + self.config.sync_timeout;
+        match (m.op, sync.stage) {
+            (SyncOp::NoCookie, _) => return self.bootstrap(cx, "the provider gave up the sync"),
+            (SyncOp::Cookie, Stage::Asking) => {
+                sync.stage = Stage::Copying { cookie: m.cookie };
+                sync.start = m.last_committed;
+                cx.out.send(from, MMonSync::new(SyncOp::GetChunk, m.cookie), None);
+            }
+            (SyncOp::Chunk | SyncOp::LastChunk, Stage::Copying { cookie }) if cookie == m.cookie => {
+                sync.reached = m.last_committed;
+                return match sync.kind {
+                    Kind::Full => self.take_copies(cx, from, m),
+                    Kind::Recent => self.take_values(cx, from, m),
+                };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_copies(&mut self, cx: &mut Cx<'_>, from: &AddrVec, m: &MMonSync) -> Result<(), Halt> {
+        let copies = match requester::copies(&m.chunk) {
+            Ok(copies) => copies,
+            Err(error) => return self.bootstrap(cx, &format!("a sync chunk does not decode: {error}")),
+        };
+        // Not synced: until the end mark, a crash makes all of it worthless anyway.
+        let write = cx.out.persist(copies, false);
+        if m.op == SyncOp::LastChunk {
+            if let Some(sync) = &mut self.sync {
+                sync.stage = Stage::Finishing { write };
+            }
+        } else {
+            cx.out.send(from, MMonSync::new(SyncOp::GetChunk, m.cookie), Some(write));
+        }
+        Ok(())
+    }
+
+    fn take_values(&mut self, cx: &mut Cx<'_>, from: &AddrVec, m: &MMonSync) -> Result<(), Halt> {
+        let values = match requester::values(&m.chunk) {
+            Ok(values) => values,
+            Err(error) => return self.bootstrap(cx, &format!("a sync chunk does not decode: {error}")),
+        };
+        self.paxos.learn(cx, &values)?;
+        if m.op == SyncOp::LastChunk {
+            return self.bootstrap(cx, "the sync is done");
+        }
+        cx.out.send(from, MMonSync::new(SyncOp::GetChunk, m.cookie), None);
+        Ok(())
+    }
+
+    /// The last steps of a full sync wait for the disk.
+    pub(crate) fn sync_persisted(&mut self, cx: &mut Cx<'_>, id: WriteId) -> Result<(), Halt> {
+        let Some(sync) = &mut self.sync else { return Ok(()) };
+        match sync.stage {
+            Stage::Finishing { write } if id >= write => {
+                let Some(mut complete) = requester::completion(cx.store, sync.start, sync.reached)? else {
+                    return self.bootstrap(cx, "the copy lacks a value");
+                };
+                self.marks.end(&mut complete);
+                sync.stage = Stage::Ending { write: cx.out.persist(complete, true) };
+                Ok(())
+            }
+            Stage::Ending { write } if id >= write => {
+                self.paxos.reload(cx.store)?;
+                cx.out.log(Level::Info, format!("synced up to {}", self.paxos.last_committed()));
+                self.outcomes.push(Outcome::StoreReplaced);
+                self.bootstrap(cx, "the sync is done")
+            }
+            Stage::Asking | Stage::Copying { .. } | Stage::Finishing { .. } | Stage::Ending { .. } => Ok(()),
+        }
+    }
+
+    /// Its session was made anew: what we asked may be lost. Starting over is cheap and always right.
+    pub(crate) fn sync_peer_connected(&mut self, cx: &mut Cx<'_>, peer: &AddrVec) -> Result<(), Halt> {
+        let waits = self.sync.as_ref().is_some_and(|sync| {
+            sync.provider == *peer && matches!(sync.stage, Stage::Asking | Stage::Copying { .. })
+        });
+        if waits { self.bootstrap(cx, "the provider's session was reset") } else { Ok(()) }
+    }
+
+    pub(crate) fn tick_sync(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
+        match &self.sync {
+            Some(sync) if cx.now.mono >= sync.deadline => self.bootstrap(cx, "the provider is silent"),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    pub(crate) fn sync_deadline(&self) -> Option<Duration> {
+        self.sync.as_ref().map(|sync| sync.deadline)
+    }
+}
