@@ -16,13 +16,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::addr::{AddrType, AddrVec, EntityAddr};
-use crate::crypto_key::CryptoKind;
 use crate::encode::{Decode, DecodeError, Encode, Reader, envelope};
 use crate::features::MonFeatures;
 use crate::id::{Fsid, MapEpoch, Rank};
 use crate::release::ReleaseNumber;
 use crate::tail::Tail;
 use crate::time::UTime;
+
+mod ciphers;
+mod strategy;
+
+pub use ciphers::{Cipher, CipherPolicy};
+pub use strategy::ElectionStrategy;
 
 /// The map of monitors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,36 +86,6 @@ pub struct MonInfo {
     /// What a newer release has appended.
     pub tail: Tail,
 }
-
-/// How leaders are chosen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum ElectionStrategy {
-    /// The lowest rank.
-    #[default]
-    Classic = 1,
-    /// The lowest rank that is not disallowed.
-    Disallow = 2,
-    /// The best connected that is not disallowed.
-    Connectivity = 3,
-}
-
-/// Which key types the cluster uses.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct CipherPolicy {
-    /// The version of the auth service at which the service keys were last wiped.
-    pub auth_epoch: u32,
-    /// The type of new rotating service keys.
-    pub service: Cipher,
-    /// The types that an entity may log in with.
-    pub allowed: Vec<Cipher>,
-    /// The type of new entity keys.
-    pub preferred: Cipher,
-}
-
-/// A key type as the cipher policy stores it (u32 there, u16 in keys).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cipher(pub CryptoKind);
 
 /// Why a monitor cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -190,7 +165,7 @@ impl MonMap {
         infos.filter_map(|(i, name)| Some((Rank(i as u32), self.mons.get(name)?)))
     }
 
-    /// Appends a monitor at the highest rank.
+    /// Appends a monitor at the highest rank. In a map with a cipher policy it should say when it was added.
     ///
     /// # Errors
     /// [`AddError`] when its name or an address is taken.
@@ -269,58 +244,6 @@ impl MonInfo {
     }
 }
 
-impl CipherPolicy {
-    /// Both key types allowed, new keys such that every stock client can read them.
-    #[must_use]
-    pub fn compatible() -> Self {
-        let (aes, aes256k) = (Cipher(CryptoKind::Aes), Cipher(CryptoKind::Aes256k));
-        Self { auth_epoch: 0, service: aes256k, allowed: vec![aes, aes256k], preferred: aes }
-    }
-
-    /// Only aes256k, as a new 20.2.4 cluster has it.
-    #[must_use]
-    pub fn strict() -> Self {
-        let aes256k = Cipher(CryptoKind::Aes256k);
-        Self { auth_epoch: 0, service: aes256k, allowed: vec![aes256k], preferred: aes256k }
-    }
-
-    /// What a cluster that was upgraded from an older release starts with.
-    #[must_use]
-    pub fn upgraded() -> Self {
-        let (aes, aes256k) = (Cipher(CryptoKind::Aes), Cipher(CryptoKind::Aes256k));
-        Self { auth_epoch: 0, service: aes, allowed: vec![aes, aes256k], preferred: aes }
-    }
-
-    /// Whether an entity with a key of this type may log in.
-    #[must_use]
-    pub fn allows(&self, kind: CryptoKind) -> bool {
-        self.allowed.contains(&Cipher(kind))
-    }
-}
-
-impl ElectionStrategy {
-    /// The strategy with this number.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Some(match number {
-            1 => Self::Classic,
-            2 => Self::Disallow,
-            3 => Self::Connectivity,
-            _ => return None,
-        })
-    }
-
-    /// The word in commands.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Classic => "classic",
-            Self::Disallow => "disallow",
-            Self::Connectivity => "connectivity",
-        }
-    }
-}
-
 /// Ceph compares addresses as raw memory: type and nonce (little endian, so byte by byte from the low
 /// end), then the socket address with its port before the address. A legacy address goes first.
 fn address_order(addrs: &AddrVec) -> Vec<u8> {
@@ -329,35 +252,6 @@ fn address_order(addrs: &AddrVec) -> Vec<u8> {
     let bytes = addr.to_bytes();
     // After the marker and the envelope's header come type, nonce, and the length of the rest.
     [&bytes[7..15], &bytes[19..]].concat()
-}
-
-impl Encode for ElectionStrategy {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.push(*self as u8);
-    }
-}
-
-impl Decode for ElectionStrategy {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let number = u8::decode(input)?;
-        Self::from_number(number)
-            .ok_or_else(|| DecodeError::Invalid { what: "election strategy", value: number.into() })
-    }
-}
-
-impl Encode for Cipher {
-    fn encode(&self, out: &mut Vec<u8>) {
-        (self.0 as u32).encode(out);
-    }
-}
-
-impl Decode for Cipher {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let number = u32::decode(input)?;
-        let kind = u16::try_from(number).ok().and_then(CryptoKind::from_number);
-        kind.map(Self).ok_or_else(|| DecodeError::Invalid { what: "cipher", value: number.into() })
-    }
-    const SIZE_MIN: usize = 4;
 }
 
 const MON_INFO_VERSION: u8 = 6;
