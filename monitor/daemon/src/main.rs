@@ -1,6 +1,32 @@
-//! The daemon.
+//! The monitor daemon and its command line.
+//!
+//! [`args`] says what is asked, [`config`] how it is to be done; [`mkfs`] and [`monmap_store`] work on a
+//! stopped monitor's data directory.
 
-#[allow(dead_code, reason = "its reader, the run loop, lands next")]
+mod args;
+#[allow(dead_code, reason = "its other reader, the run loop, lands next")]
 mod config;
 
-fn main() {}
+mod check;
+mod exit;
+mod keyring_file;
+mod mkfs;
+mod monmap_store;
+#[allow(dead_code, reason = "its caller, the run loop, lands next")]
+mod user;
+
+mod command;
+#[cfg(test)]
+mod docs;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match command::main() {
+        Ok(exit) => exit.into(),
+        Err(failed) => {
+            eprintln!("mon: {failed}");
+            failed.exit.into()
+        }
+    }
+}

@@ -135,7 +135,8 @@ impl Encode for EntityAddr {
             (self.kind as u32).encode(out);
             self.nonce.encode(out);
             match self.socket {
-                None => 0u32.encode(out),
+                // Ceph writes the whole union, which has an IPv6 address's size.
+                None => [0u8; 28][..].encode(out),
                 Some(SocketAddr::V4(v4)) => {
                     16u32.encode(out);
                     FAMILY_IPV4.encode(out);

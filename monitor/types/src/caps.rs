@@ -15,10 +15,12 @@ use std::ops::{BitOr, BitOrAssign};
 use crate::encode::{Decode, DecodeError, Encode, Reader, envelope};
 use crate::entity::EntityName;
 
+mod cursor;
 mod parse;
 mod profile;
+mod syntax;
 
-pub use parse::BadCap;
+pub use syntax::{CapError, check};
 
 /// A monitor capability: its text, and what the text grants.
 ///
@@ -84,6 +86,18 @@ pub enum Constraint {
 /// A `network` clause, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network(pub String);
+
+/// Text that is not a capability.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is not a capability for {service}: it makes no sense from '{rest}' on")]
+pub struct BadCap {
+    /// Whose capability it should be.
+    pub service: &'static str,
+    /// All of it.
+    pub text: String,
+    /// From where on it cannot be read.
+    pub rest: String,
+}
 
 /// A request to be judged.
 #[derive(Debug, Clone, Copy)]

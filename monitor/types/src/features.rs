@@ -6,7 +6,7 @@ use std::ops::{BitAnd, BitOr};
 use serde::{Deserialize, Serialize};
 
 use crate::encode::{Decode, Encode};
-use crate::release::Release;
+use crate::release::{Release, ReleaseNumber};
 
 /// The features that two ends of a connection negotiate (`CEPH_FEATURE_*`).
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
@@ -62,6 +62,23 @@ impl Features {
             .into_iter()
             .filter(|(feature, _)| persistent.contains(*feature))
             .fold(Self::REQUIRED_PACIFIC, |required, (_, bits)| required | bits)
+    }
+
+    /// The release that `ceph features` shows for a peer with these. It lags behind the peer's own: a
+    /// monitor of 16 says luminous of everybody, 18 says reef of its own clients, and 20 says squid.
+    #[must_use]
+    pub fn release_shown(self, by: Release) -> ReleaseNumber {
+        const LUMINOUS: ReleaseNumber = ReleaseNumber(12);
+        match self.release() {
+            Some(Release::Tentacle | Release::Squid) if by >= Release::Squid => Release::Squid.number(),
+            Some(Release::Tentacle | Release::Squid | Release::Reef | Release::Quincy)
+                if by >= Release::Reef =>
+            {
+                Release::Reef.number()
+            }
+            Some(_) => LUMINOUS,
+            None => ReleaseNumber::default(),
+        }
     }
 
     /// The release of the peer that shows these, as far as the bits tell.
@@ -230,6 +247,16 @@ mod tests {
             assert_eq!(Features::all(release).release(), Some(release));
         }
         assert_eq!(Features(0).release(), None);
+    }
+
+    #[test]
+    fn reports_name_the_releases_that_stock_monitors_name() {
+        for (release, name) in
+            [(Release::Pacific, "luminous"), (Release::Reef, "reef"), (Release::Tentacle, "squid")]
+        {
+            assert_eq!(Features::all(release).release_shown(release).name(), name);
+        }
+        assert_eq!(Features::all(Release::Tentacle).release_shown(Release::Pacific).name(), "luminous");
     }
 
     #[test]

@@ -120,6 +120,11 @@ pub trait Payload: Encode + Decode {
     /// Oldest version whose reader understands it.
     const COMPAT: u16 = 1;
 
+    /// The priority, where it is not the same for every message of the type.
+    fn priority(&self) -> Option<u16> {
+        None
+    }
+
     /// What goes into the data segment.
     fn data(&self) -> Bytes {
         Bytes::new()
@@ -240,7 +245,7 @@ messages! {
     /// Its result.
     MonCommandAck(MMonCommandAck), PRIORITY_MON;
     /// Cluster log entries.
-    Log(MLog), PRIORITY_DEFAULT;
+    Log(MLog), PRIORITY_MON;
     /// They are committed.
     LogAck(MLogAck), PRIORITY_MON;
     /// Keys below a prefix.
@@ -303,7 +308,8 @@ macro_rules! numbers {
     };
 }
 
-// Type number, header version / compat as Ceph sends them. Commands carry data and have theirs beside them.
+// Type number, header version / compat as Ceph sends them. Commands and forwards have
+// more to say and have theirs beside them.
 numbers! {
     MPing = 2, 1/1;
     MMonMap = 4, 1/1;
@@ -320,7 +326,6 @@ numbers! {
     MMDSMap = 21, 2/1;
     MOSDMap = 41, 4/3;
     MFSMap = 45, 1/1;
-    MForward = 46, 4/4;
     MRoute = 47, 3/3;
     MPoolOpReply = 48, 1/1;
     MPoolOp = 49, 4/2;
@@ -397,7 +402,7 @@ fn encode_body<B: Payload>(body: &B, priority: u16) -> RawMessage {
     RawMessage {
         tid: 0,
         kind: B::KIND,
-        priority,
+        priority: body.priority().unwrap_or(priority),
         version: B::VERSION,
         compat: B::COMPAT,
         front: body.to_bytes(),

@@ -123,8 +123,8 @@ fn identity<T: Decode + Encode + PartialEq + Debug>(what: &str, bytes: &[u8]) {
 
 /// Every byte of small values; of large ones the ends and every so many between them.
 fn positions(length: usize) -> impl Iterator<Item = usize> {
-    let step = (length / 300).max(1);
-    (0..length).filter(move |at| at % step == 0 || *at < 120 || *at + 120 >= length)
+    let step = (length / 150).max(1);
+    (0..length).filter(move |at| at % step == 0 || *at < 80 || *at + 80 >= length)
 }
 
 #[test]

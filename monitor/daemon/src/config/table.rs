@@ -355,6 +355,14 @@ impl Spec {
         self.short_name().replace('_', "-")
     }
 
+    /// Whether the short help shows it.
+    pub(crate) fn is_common(&self) -> bool {
+        match self.group {
+            Identity | Http => true,
+            Process | Log | Security | Limits | Timing | Paxos => false,
+        }
+    }
+
     fn short_name(&self) -> &'static str {
         self.name.strip_prefix("mon_").unwrap_or(self.name)
     }

@@ -13,20 +13,10 @@
 //! ACCESS   = "*" | "all" | "r", "w", "x" in this order, one at least
 //! ```
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::{Access, Constraint, Grant, MonCap, Network, Scope};
-
-/// Text that is not a capability.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is not a mon capability: it makes no sense from '{rest}' on")]
-pub struct BadCap {
-    /// All of it.
-    pub text: String,
-    /// From where on it cannot be read.
-    pub rest: String,
-}
+use super::cursor::Cursor;
+use super::{BadCap, Grant, MonCap, Scope};
 
 impl FromStr for MonCap {
     type Err = BadCap;
@@ -37,178 +27,48 @@ impl FromStr for MonCap {
 }
 
 pub(super) fn grants(text: &str) -> Result<Vec<Grant>, BadCap> {
-    let mut cursor = Cursor(text);
-    let mut grants = Vec::new();
-    loop {
-        let start = cursor.0;
-        let Some(grant) = cursor.grant() else {
-            return Err(BadCap { text: text.into(), rest: start.into() });
-        };
-        grants.push(grant);
-        if cursor.0.is_empty() {
-            return Ok(grants);
-        }
-        if !cursor.literal(",") && !cursor.literal(";") {
-            return Err(BadCap { text: text.into(), rest: cursor.0.into() });
-        }
-    }
+    Cursor(text).list("mon", grant)
 }
 
-/// What is left of the text. Every method either takes its part and says so, or leaves all as it was.
-#[derive(Clone, Copy)]
-struct Cursor<'a>(&'a str);
+fn grant(cursor: &mut Cursor<'_>) -> Option<Grant> {
+    cursor
+        .attempt(blanket)
+        .or_else(|| cursor.attempt(profile))
+        .or_else(|| cursor.attempt(service))
+        .or_else(|| cursor.attempt(command))
+}
 
-impl<'a> Cursor<'a> {
-    fn grant(&mut self) -> Option<Grant> {
-        self.spaces();
-        let grant = self
-            .attempt(Self::blanket)
-            .or_else(|| self.attempt(Self::profile))
-            .or_else(|| self.attempt(Self::service))
-            .or_else(|| self.attempt(Self::command))?;
-        self.spaces();
-        Some(grant)
-    }
+fn blanket(cursor: &mut Cursor<'_>) -> Option<Grant> {
+    cursor.keyword("allow")?;
+    let access = cursor.access()?;
+    let network = cursor.network();
+    let fs_name = cursor.attempt(|cursor| {
+        cursor.after_spaces("fsname")?;
+        cursor.equals_or_spaces()?;
+        cursor.fs_name()
+    });
+    Some(Grant { scope: Scope::Blanket { access, fs_name }, network })
+}
 
-    fn blanket(&mut self) -> Option<Grant> {
-        self.keyword("allow")?;
-        let access = self.access()?;
-        let network = self.network();
-        let fs_name = self.attempt(|cursor| {
-            cursor.after_spaces("fsname")?;
-            cursor.equals_or_spaces()?;
-            cursor.run(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)).map(Into::into)
-        });
-        Some(Grant { scope: Scope::Blanket { access, fs_name }, network })
-    }
+fn profile(cursor: &mut Cursor<'_>) -> Option<Grant> {
+    cursor.attempt(|cursor| cursor.keyword("allow"));
+    let scope = Scope::Profile(cursor.named("profile")?);
+    Some(Grant { scope, network: cursor.network() })
+}
 
-    fn profile(&mut self) -> Option<Grant> {
-        self.attempt(|cursor| cursor.keyword("allow"));
-        self.literal("profile").then_some(())?;
-        self.equals_or_spaces()?;
-        let scope = Scope::Profile(self.word()?);
-        Some(Grant { scope, network: self.network() })
-    }
+fn service(cursor: &mut Cursor<'_>) -> Option<Grant> {
+    cursor.keyword("allow")?;
+    let service = cursor.named("service")?;
+    cursor.spaces()?;
+    let access = cursor.access()?;
+    Some(Grant { scope: Scope::Service { service, access }, network: cursor.network() })
+}
 
-    fn service(&mut self) -> Option<Grant> {
-        self.keyword("allow")?;
-        self.literal("service").then_some(())?;
-        self.equals_or_spaces()?;
-        let service = self.word()?;
-        self.spaces().then_some(())?;
-        let access = self.access()?;
-        Some(Grant { scope: Scope::Service { service, access }, network: self.network() })
-    }
-
-    fn command(&mut self) -> Option<Grant> {
-        self.keyword("allow")?;
-        self.literal("command").then_some(())?;
-        self.equals_or_spaces()?;
-        let command = self.word()?;
-        let args = self.attempt(|cursor| {
-            cursor.after_spaces("with")?;
-            cursor.spaces().then_some(())?;
-            let mut args = BTreeMap::from([cursor.pair()?]);
-            while let Some((name, constraint)) =
-                cursor.attempt(|cursor| cursor.spaces().then_some(()).and_then(|()| cursor.pair()))
-            {
-                args.insert(name, constraint);
-            }
-            Some(args)
-        });
-        let scope = Scope::Command { command, args: args.unwrap_or_default() };
-        Some(Grant { scope, network: self.network() })
-    }
-
-    fn pair(&mut self) -> Option<(String, Constraint)> {
-        let name = self.word()?;
-        if self.literal("=") {
-            return Some((name, Constraint::Equal(self.word()?)));
-        }
-        self.spaces().then_some(())?;
-        if self.attempt(|cursor| cursor.keyword("prefix")).is_some() {
-            return Some((name, Constraint::Prefix(self.word()?)));
-        }
-        self.keyword("regex")?;
-        Some((name, Constraint::Regex(self.word()?)))
-    }
-
-    fn network(&mut self) -> Option<Network> {
-        self.attempt(|cursor| {
-            cursor.after_spaces("network")?;
-            cursor.spaces().then_some(())?;
-            cursor.run(|c| c.is_ascii_hexdigit() || "/.:[]".contains(c)).map(|text| Network(text.into()))
-        })
-    }
-
-    fn access(&mut self) -> Option<Access> {
-        if self.literal("*") || self.literal("all") {
-            return Some(Access::ANY);
-        }
-        let mut access = Access::NONE;
-        for (letter, bit) in [("r", Access::READ), ("w", Access::WRITE), ("x", Access::EXECUTE)] {
-            if self.literal(letter) {
-                access |= bit;
-            }
-        }
-        (access != Access::NONE).then_some(access)
-    }
-
-    fn word(&mut self) -> Option<String> {
-        for quote in ['"', '\''] {
-            if let Some(rest) = self.0.strip_prefix(quote) {
-                let (word, rest) = rest.split_once(quote)?;
-                self.0 = rest;
-                return (!word.is_empty()).then(|| word.into());
-            }
-        }
-        self.run(|c| c.is_ascii_alphanumeric() || "_./-".contains(c)).map(Into::into)
-    }
-
-    /// The word, and the spaces that must follow it.
-    fn keyword(&mut self, word: &str) -> Option<()> {
-        (self.literal(word) && self.spaces()).then_some(())
-    }
-
-    /// The word, after spaces that must come before it.
-    fn after_spaces(&mut self, word: &str) -> Option<()> {
-        (self.spaces() && self.literal(word)).then_some(())
-    }
-
-    fn equals_or_spaces(&mut self) -> Option<()> {
-        (self.literal("=") || self.spaces()).then_some(())
-    }
-
-    fn spaces(&mut self) -> bool {
-        self.run(|c| matches!(c, ' ' | '\n' | '\t')).is_some()
-    }
-
-    fn literal(&mut self, text: &str) -> bool {
-        match self.0.strip_prefix(text) {
-            Some(rest) => {
-                self.0 = rest;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// The characters up to the first unwanted one, if there are any.
-    fn run(&mut self, wanted: impl Fn(char) -> bool) -> Option<&'a str> {
-        let end = self.0.find(|c| !wanted(c)).unwrap_or(self.0.len());
-        let (head, rest) = self.0.split_at_checked(end)?;
-        self.0 = rest;
-        (!head.is_empty()).then_some(head)
-    }
-
-    fn attempt<T>(&mut self, parse: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
-        let start = *self;
-        let value = parse(self);
-        if value.is_none() {
-            *self = start;
-        }
-        value
-    }
+fn command(cursor: &mut Cursor<'_>) -> Option<Grant> {
+    cursor.keyword("allow")?;
+    let command = cursor.named("command")?;
+    let args = cursor.arguments(Cursor::pair).unwrap_or_default();
+    Some(Grant { scope: Scope::Command { command, args }, network: cursor.network() })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `MForward` and `MRoute`: a client's request by way of a peon to the leader, and the answer back.
 
+use super::Payload;
 use super::embedded::EmbeddedMessage;
 use super::entity_inst::EntityInst;
 use crate::addr::{AddrVec, EntityAddr};
@@ -39,4 +40,15 @@ pub struct MRoute {
     pub message: Option<EmbeddedMessage>,
     /// First OSD map epoch that the client must be sent, 0 for none.
     pub send_osdmap_first: u32,
+}
+
+impl Payload for MForward {
+    const KIND: u16 = 46;
+    const VERSION: u16 = 4;
+    const COMPAT: u16 = 4;
+
+    /// A request travels with the priority that its client gave it.
+    fn priority(&self) -> Option<u16> {
+        Some(self.message.raw.priority)
+    }
 }

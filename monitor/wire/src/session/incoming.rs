@@ -61,7 +61,10 @@ impl Session {
                 Ok(Incoming::Refused(Box::new(connection), error))
             }
             Verdict::Attach { reset } => {
-                if self.connection.take().is_some() && self.state == State::Open {
+                // A peer that goes on with the session merely changed connections; one that opens a new session
+                // has lost the old one.
+                let goes_on = matches!(ident, SessionFrame::Reconnect(_));
+                if self.connection.take().is_some() && self.state == State::Open && !goes_on {
                     self.events.push_back(SessionEvent::Down(SessionError::Replaced.into()));
                 }
                 self.queue.requeue();
@@ -78,7 +81,7 @@ impl Session {
                     return Err(error);
                 }
                 self.connection = Some(connection);
-                self.open(matches!(ident, SessionFrame::Reconnect(_)));
+                self.open(goes_on);
                 Ok(Incoming::Attached)
             }
         }
