@@ -21,6 +21,7 @@ mod conf;
 mod error;
 mod hunt;
 mod link;
+pub mod stock;
 mod target;
 
 pub use client::{Client, CommandReply};

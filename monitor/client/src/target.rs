@@ -120,7 +120,7 @@ fn find_key(
     let paths: Vec<PathBuf> = match (keyring, conf.value("keyring", entity)) {
         (Some(path), _) => vec![path.to_owned()],
         (None, Some(listed)) => {
-            let folder = conf_path.parent().unwrap_or(Path::new(""));
+            let folder = conf_path.parent().unwrap_or_else(|| Path::new(""));
             listed.split([',', ' ']).filter(|path| !path.is_empty()).map(|path| folder.join(path)).collect()
         }
         (None, None) => [format!("ceph.{entity}.keyring"), "ceph.keyring".into(), "keyring".into()]

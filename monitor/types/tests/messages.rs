@@ -4,6 +4,8 @@
 //! `testdata/messages/<release>/t<type>[_op<n>]_<k>.json` holds the header, `.front`, `.middle` and `.data`
 //! beside it the segments; captured in crc mode between stock daemons.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
