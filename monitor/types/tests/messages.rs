@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use mon_types::encode::DecodeError;
-use mon_types::id::{Epoch, Fsid, GlobalId, Version};
+use mon_types::id::{Epoch, Fsid, GlobalId, Rank, Version};
 use mon_types::message::opaque::Rest;
 use mon_types::message::{
     Envelope, MAuth, MAuthReply, MGetConfig, MLogAck, MMgrMap, MMonGetOSDMap, MMonGetVersion,
@@ -146,7 +146,8 @@ fn layouts_of_our_own_messages() {
     let read = ReadIndex { epoch: Epoch(6), op: ReadIndexOp::Index, round: 2, index: Version(9) };
     let front = format!("{} 06000000 04 0200000000000000 0900000000000000", envelope("15"));
     check_layout(read, 0x6d01, (1, 1), &front);
-    check_layout(StepDown { epoch: Epoch(6) }, 0x6d02, (1, 1), &format!("{} 06000000", envelope("04")));
+    let step_down = StepDown { epoch: Epoch(6), successor: Rank(2) };
+    check_layout(step_down, 0x6d02, (1, 1), &format!("{} 06000000 02000000", envelope("08")));
 }
 
 #[test]
