@@ -144,7 +144,7 @@ fn layouts_of_types_that_were_not_captured() {
 fn layouts_of_our_own_messages() {
     let envelope = |len: &str| format!("01 01 {len}000000");
     let read = ReadIndex { epoch: Epoch(6), op: ReadIndexOp::Index, round: 2, index: Version(9) };
-    let front = format!("{} 06000000 04 0200000000000000 0900000000000000", envelope("15"));
+    let front = format!("{} 06000000 02 0200000000000000 0900000000000000", envelope("15"));
     check_layout(read, 0x6d01, (1, 1), &front);
     let step_down = StepDown { epoch: Epoch(6), successor: Rank(2) };
     check_layout(step_down, 0x6d02, (1, 1), &format!("{} 06000000 02000000", envelope("08")));
@@ -214,7 +214,7 @@ proptest! {
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
         let samples = small_samples();
-        let mut raw = index.get(&samples).clone();
+        let mut raw = index.get(samples).clone();
         let mut front = raw.front.to_vec();
         for (at, byte) in damage.iter().filter(|_| !raw.front.is_empty()) {
             let at = at.index(front.len());
