@@ -127,8 +127,7 @@ mod tests {
 
         // Two empty sets, then one (the incompat set) with a feature 40: mask, count, id, name.
         let mut newer = CompatSet::default().to_bytes()[..24].to_vec();
-        for part in
-            [(1u64 << 40).to_bytes(), 1u32.to_bytes(), 40u64.to_bytes(), "from the future".to_bytes()]
+        for part in [(1u64 << 40).to_bytes(), 1u32.to_bytes(), 40u64.to_bytes(), "from the future".to_bytes()]
         {
             newer.extend_from_slice(&part);
         }

@@ -100,8 +100,10 @@ fn no_fsid() -> Failed {
 }
 
 /// A monmap from what the settings know: each address of `mon_host` under a placeholder name until its
-/// owner has told its own, ourselves by our address, and the initial members whose addresses are unknown
-/// with a blank one.
+/// owner has told its own, ourselves under ours, and as many blank addresses as initial members are unknown.
+///
+/// A monitor that is not among the initial members, or that is only told of others, is not in it: it will
+/// ask them to let it join.
 fn initial_monmap(settings: &Settings) -> Result<MonMap, Failed> {
     let fsid = settings.fsid.ok_or_else(no_fsid)?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -114,28 +116,10 @@ fn initial_monmap(settings: &Settings) -> Result<MonMap, Failed> {
         ciphers: shows_ciphers.then(|| settings.ciphers.clone()),
         ..MonMap::default()
     };
-    let mut add = |name: String, addrs: AddrVec| {
+    for (name, addrs) in initial_members(settings) {
         let mut info = MonInfo::new(name, addrs);
         info.time_added = shows_ciphers.then_some(now);
-        monmap.add(info).map_err(|error| Failed::new(Exit::Configuration, format!("mon_host: {error}")))
-    };
-    let own = settings.public_addrs.as_ref();
-    let is_own = |addrs: &AddrVec| own.is_some_and(|own| own.0.iter().any(|addr| same_host(addr, addrs)));
-    for (index, addrs) in settings.mon_host.iter().enumerate() {
-        let name = if is_own(addrs) { settings.name.clone() } else { format!("noname-{}", letters(index)) };
-        add(name, addrs.clone())?;
-    }
-    let members = settings.mon_initial_members.iter();
-    let own_name = own.map(|_| &settings.name).filter(|name| !settings.mon_initial_members.contains(name));
-    for (index, name) in members.chain(own_name).enumerate() {
-        match own.filter(|_| *name == settings.name) {
-            Some(own) if !settings.mon_host.iter().any(is_own) => drop(add(name.clone(), own.clone())?),
-            // Under its name already, by its address.
-            Some(_) => {}
-            // As many unnamed addresses are known as others are named: the names come by themselves.
-            None if settings.mon_host.len() >= settings.mon_initial_members.len() => {}
-            None => drop(add(name.clone(), blank(index))?),
-        }
+        monmap.add(info).map_err(|error| Failed::new(Exit::Configuration, format!("mon_host: {error}")))?;
     }
     if monmap.size() == 0 {
         let message = "who are the monitors? give mon_host or a monmap, or at least public_addr";
@@ -145,9 +129,31 @@ fn initial_monmap(settings: &Settings) -> Result<MonMap, Failed> {
     Ok(monmap)
 }
 
-/// Whether an address is the own one: with the same port, or on the same host where only one is given.
-fn same_host(own: &EntityAddr, addrs: &AddrVec) -> bool {
-    addrs.0.iter().any(|addr| addr.kind == own.kind && addr.socket == own.socket)
+fn initial_members(settings: &Settings) -> Vec<(String, AddrVec)> {
+    let Settings { name: own_name, mon_host, mon_initial_members: names, .. } = settings;
+    let own = settings.public_addrs.as_ref();
+    let is_own = |addrs: &AddrVec| own.is_some_and(|own| own.0.iter().any(|addr| addrs.0.contains(addr)));
+    let mut members: Vec<(String, AddrVec)> = mon_host
+        .iter()
+        .enumerate()
+        .map(|(index, addrs)| {
+            let name = if is_own(addrs) { own_name.clone() } else { format!("noname-{}", letters(index)) };
+            (name, addrs.clone())
+        })
+        .collect();
+    let alone = mon_host.is_empty() && names.is_empty();
+    if let Some(own) = own
+        && (alone || names.contains(own_name))
+        && !mon_host.iter().any(is_own)
+    {
+        members.push((own_name.clone(), own.clone()));
+    }
+    for (index, name) in names.iter().enumerate() {
+        if members.len() < names.len() && members.iter().all(|(member, _)| member != name) {
+            members.push((name.clone(), blank(index)));
+        }
+    }
+    members
 }
 
 /// Members without a known address get one that nothing can be, all different.
@@ -160,4 +166,43 @@ fn blank(index: usize) -> AddrVec {
 fn letters(index: usize) -> String {
     let last = char::from(b'a' + (index % 26) as u8);
     if index < 26 { last.into() } else { letters(index / 26 - 1) + &last.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::options::{Options, Source, Who};
+
+    fn members(name: &str, given: &[(&str, &str)]) -> Vec<String> {
+        let mut options = Options::new(Who { id: name.into(), cluster: "ceph".into() });
+        for (option, value) in given {
+            options.set(option, *value, Source::CommandLine);
+        }
+        let settings = Settings::from_options(&options, true).unwrap();
+        initial_members(&settings).into_iter().map(|(name, addrs)| format!("{name} {addrs}")).collect()
+    }
+
+    #[test]
+    fn who_is_in_the_first_monmap() {
+        let hosts = ("mon_host", "10.0.0.1,10.0.0.2");
+        let (a, b) = ("v2:10.0.0.1:3300/0", "v2:10.0.0.2:3300/0");
+        let given = [hosts, ("mon_initial_members", "a,b"), ("public_addr", "10.0.0.1")];
+        assert_eq!(members("a", &given), [format!("a {a}"), format!("noname-b {b}")]);
+        let given = [("mon_host", "10.0.0.2"), given[1], given[2]];
+        assert_eq!(members("a", &given), [format!("noname-a {b}"), format!("a {a}")]);
+        let given = [("mon_initial_members", "a,b"), ("public_addr", "10.0.0.1")];
+        assert_eq!(members("a", &given), [format!("a {a}"), "b v2:0.0.0.0:0/2".to_owned()]);
+        assert_eq!(members("a", &[("public_addr", "10.0.0.1")]), [format!("a {a}")]);
+        // Joining an existing cluster.
+        let others = [format!("noname-a {a}"), format!("noname-b {b}")];
+        assert_eq!(members("c", &[hosts, ("public_addr", "10.0.0.3")]), others);
+        let given = [hosts, ("mon_initial_members", "a,b"), ("public_addr", "10.0.0.3")];
+        assert_eq!(members("c", &given), others);
+        assert_eq!(members("c", &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn placeholder_names() {
+        assert_eq!([0, 25, 26, 27, 702].map(letters), ["a", "z", "aa", "ab", "aaa"]);
+    }
 }

@@ -35,7 +35,7 @@ pub(crate) fn parse_list(text: &str) -> Result<Vec<AddrVec>, BadAddress> {
         if let Some(inner) = rest.strip_prefix('[').filter(|inner| starts_with_type(inner)) {
             let (group, after) = split_group(inner).ok_or_else(|| BadAddress(rest.into()))?;
             let addrs = group.split(is_separator).filter(|part| !part.is_empty());
-            found.push(AddrVec(addrs.map(|one| parse_one(one)).collect::<Result<_, _>>()?));
+            found.push(AddrVec(addrs.map(parse_one).collect::<Result<_, _>>()?));
             rest = after;
         } else {
             let end = rest.find(is_separator).unwrap_or(rest.len());
@@ -83,7 +83,8 @@ fn parse_one(text: &str) -> Result<EntityAddr, BadAddress> {
     };
     let default_port = if kind == Some(AddrType::Legacy) { LEGACY_PORT } else { MSGR2_PORT };
     let socket = socket_of(place, default_port).ok_or_else(bad)?;
-    let kind = kind.unwrap_or(if socket.port() == LEGACY_PORT { AddrType::Legacy } else { AddrType::Msgr2 });
+    let by_port = if socket.port() == LEGACY_PORT { AddrType::Legacy } else { AddrType::Msgr2 };
+    let kind = kind.unwrap_or(by_port);
     Ok(EntityAddr { kind, nonce, socket: Some(socket) })
 }
 

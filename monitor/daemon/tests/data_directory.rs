@@ -1,0 +1,210 @@
+//! The commands on a stopped monitor's data directory, as a user meets them: their exit codes and messages,
+//! and that stock Ceph understands what they make (where its packages are installed as root folders).
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const FSID: &str = "0f6b4a3e-1a0f-4a3c-9d8e-3b6d2a1c5e7f";
+const KEYRING: &str = "[mon.]\n\tkey = AQAAAAAAAAAAABAAAAECAwQFBgcICQoLDA0ODw==\n\tcaps mon = \"allow *\"\n\
+    [client.admin]\n\tkey = AQAAAAAAAAAAABAAAAECAwQFBgcICQoLDA0ODw==\n\tcaps mon = \"allow *\"\n";
+
+/// Runs `mon`; its exit code and all that it said.
+fn mon(arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_mon")).args(arguments).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&said).into_owned())
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("keyring.in"), KEYRING).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn mkfs(&self, more: &[&str]) -> (i32, String) {
+        let (data, keyring) = (self.path("a"), self.path("keyring.in"));
+        let mut arguments = vec![
+            "mkfs",
+            "-n",
+            "a",
+            "--fsid",
+            FSID,
+            "--data",
+            &data,
+            "--keyring",
+            &keyring,
+            "--public-addr",
+            "10.0.0.1",
+        ];
+        arguments.extend(more);
+        mon(&arguments)
+    }
+
+    fn extract(&self, more: &[&str]) -> (i32, String) {
+        let (data, file) = (self.path("a"), self.path("monmap"));
+        let mut arguments = vec!["extract-monmap", "-n", "a", "--data", &data];
+        arguments.extend(more);
+        arguments.push(&file);
+        mon(&arguments)
+    }
+}
+
+#[track_caller]
+fn expect((code, said): (i32, String), wanted: i32, part: &str) {
+    assert!(code == wanted && said.contains(part), "exit {code}, wanted {wanted} with '{part}':\n{said}");
+}
+
+#[test]
+fn mkfs_can_be_repeated() {
+    let folder = Folder::new();
+    expect(folder.mkfs(&[]), 0, "made mon.a");
+    expect(folder.mkfs(&[]), 0, "already holds a monitor");
+    expect(folder.extract(&[]), 0, "epoch 0");
+    let kept = std::fs::read_to_string(folder.path("a/keyring")).unwrap();
+    assert!(kept.contains("[mon.]") && !kept.contains("client.admin"), "{kept}");
+    expect(
+        folder.mkfs(&["--fsid", "ffffffff-1a0f-4a3c-9d8e-3b6d2a1c5e7f"]),
+        2,
+        "cannot be used multiple times",
+    );
+}
+
+#[test]
+fn an_unfinished_mkfs_is_finished() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.path("a/store.db")).unwrap();
+    std::fs::create_dir_all(folder.path("a/lost+found")).unwrap();
+    expect(folder.extract(&[]), 20, "run mkfs first");
+    expect(folder.mkfs(&[]), 0, "made mon.a");
+    expect(folder.extract(&[]), 0, "epoch 0");
+}
+
+#[test]
+fn injection_counts_the_epoch_up() {
+    let folder = Folder::new();
+    folder.mkfs(&[]);
+    folder.extract(&[]);
+    let (data, file) = (folder.path("a"), folder.path("monmap"));
+    for epoch in ["1", "2"] {
+        let said =
+            mon(&["ceph-mon", "-i", "a", "-c", "/dev/null", "--mon-data", &data, "--inject-monmap", &file]);
+        expect(said, 0, &format!("monmap epoch {epoch}"));
+    }
+    std::fs::write(&file, "no monmap").unwrap();
+    expect(mon(&["inject-monmap", "-n", "a", "--data", &data, &file]), 10, "monmap");
+}
+
+#[test]
+fn mistakes_have_their_codes() {
+    let folder = Folder::new();
+    expect(mon(&["mkfs"]), 2, "--name");
+    expect(mon(&["frobnicate"]), 2, "unrecognized");
+    expect(folder.mkfs(&["--lease", "soon"]), 10, "mon_lease = 'soon' (command line)");
+    let (yaml, conf) = (folder.path("c.yaml"), folder.path("ceph.conf"));
+    std::fs::write(&yaml, "mon: [").unwrap();
+    expect(folder.mkfs(&["-c", &yaml]), 10, "c.yaml");
+    std::fs::write(&yaml, "mon_leese: 3").unwrap();
+    expect(folder.mkfs(&["-c", &yaml]), 10, "no option 'mon_leese'");
+    std::fs::write(&conf, "[global]\nmon lease = 5\nmon ho").unwrap();
+    expect(folder.mkfs(&["--ceph-conf", &conf]), 10, "ceph.conf, line 3");
+    std::fs::write(folder.path("keyring.in"), "[client.admin]\n").unwrap();
+    expect(folder.mkfs(&[]), 11, "no key of mon.");
+    std::fs::remove_file(folder.path("keyring.in")).unwrap();
+    expect(folder.mkfs(&[]), 11, "No such file");
+    assert!(!Path::new(&folder.path("a")).exists(), "nothing was made");
+}
+
+#[test]
+fn a_store_that_must_not_be_used() {
+    let folder = Folder::new();
+    expect(folder.extract(&[]), 20, "no monitor store");
+    folder.mkfs(&[]);
+    expect(folder.extract(&["--fsid", "ffffffff-1a0f-4a3c-9d8e-3b6d2a1c5e7f"]), 23, "belongs to cluster");
+    let held = mon_rocksdb::open(Path::new(&folder.path("a")), mon_rocksdb::TableFormat::Reef).unwrap();
+    expect(folder.extract(&[]), 21, "already running");
+    drop(held);
+    std::fs::write(folder.path("a/store.db/CURRENT"), "MANIFEST-424242\n").unwrap();
+    expect(folder.extract(&[]), 22, "sync from its peers");
+    std::fs::write(folder.path("a/kv_backend"), "leveldb").unwrap();
+    expect(folder.extract(&[]), 1, "leveldb");
+}
+
+/// A root of stock Ceph, with a folder of our own in its `/tmp` that ends with the test.
+fn stock(release: u8) -> Option<(PathBuf, tempfile::TempDir)> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    let root = cache.join("moncluster/stock").join(release.to_string());
+    let folder = tempfile::Builder::new().prefix("mon-daemon-").tempdir_in(root.join("tmp"));
+    match folder {
+        Ok(folder) if root.join("usr/bin/ceph-mon").exists() => Some((root, folder)),
+        _ => {
+            eprintln!("SKIPPED: no usable stock Ceph {release} in {}", root.display());
+            None
+        }
+    }
+}
+
+fn in_stock(root: &Path, folder: &Path, script: &str) -> String {
+    let inside = Path::new("/").join(folder.strip_prefix(root).unwrap());
+    let script = format!("cd {} && {script}", inside.display());
+    let output = Command::new("chroot").arg(root).args(["bash", "-ec", &script]).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{script}: {said}");
+    said
+}
+
+#[test]
+fn stock_understands_what_we_made() {
+    for (release, name) in [(16, "pacific"), (18, "reef"), (20, "tentacle")] {
+        let Some((root, stock_folder)) = stock(release) else { continue };
+        let folder = Folder(stock_folder);
+        std::fs::write(folder.path("keyring.in"), KEYRING).unwrap();
+        expect(folder.mkfs(&["--release", name]), 0, "made");
+        let run = |script: &str| in_stock(&root, folder.0.path(), script);
+        let keys = run("ceph-monstore-tool a dump-keys");
+        for key in [
+            "mkfs / keyring",
+            "mkfs / monmap",
+            "monitor / cluster_uuid",
+            "monitor / feature_set",
+            "monitor / magic",
+        ] {
+            assert!(keys.contains(key), "{key} in {keys}");
+        }
+        let map =
+            run("ceph-mon -i a --mon-data $PWD/a -c /dev/null --extract-monmap m && monmaptool --print m");
+        assert!(map.contains("10.0.0.1:3300/0") && map.contains("mon.a") && map.contains(FSID), "{map}");
+        expect(folder.extract(&[]), 0, "epoch 0");
+        let ours = run("monmaptool --print monmap");
+        assert!(ours.contains("mon.a"), "{ours}");
+    }
+}
+
+#[test]
+fn we_understand_what_stock_made() {
+    for release in [16, 18, 20] {
+        let Some((root, folder)) = stock(release) else { continue };
+        let folder = Folder(folder);
+        std::fs::write(folder.path("keyring.in"), KEYRING).unwrap();
+        in_stock(
+            &root,
+            folder.0.path(),
+            &format!(
+                "monmaptool --create --fsid {FSID} --addv a [v2:127.0.0.1:3300] --addv b [v2:127.0.0.1:3301] mm && \
+             ceph-mon --mkfs -i a --fsid {FSID} --monmap mm --keyring keyring.in --mon-data $PWD/a -c /dev/null"
+            ),
+        );
+        expect(folder.mkfs(&[]), 0, "already holds a monitor");
+        expect(folder.extract(&[]), 0, "epoch 0");
+        let map = in_stock(&root, folder.0.path(), "monmaptool --print monmap");
+        assert!(map.contains("mon.a") && map.contains("mon.b"), "{map}");
+    }
+}
