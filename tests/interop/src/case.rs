@@ -19,8 +19,9 @@ const EACH: &[u8] = &[16, 18, 20];
 const ONE: &[u8] = &[18];
 
 /// All of them, the quick ones first.
-pub(crate) const ALL: [Case; 19] = [
+pub(crate) const ALL: [Case; 20] = [
     Case { name: "cli::exit_codes", releases: EACH, run: cli::exit_codes },
+    Case { name: "cli::the_command", releases: EACH, run: cli::the_command },
     Case { name: "cli::membership", releases: EACH, run: cli::membership },
     Case { name: "cli::tell_ping_daemon", releases: EACH, run: cli::tell_ping_daemon },
     Case { name: "shapes::json", releases: EACH, run: shapes::json },
@@ -46,12 +47,12 @@ pub(crate) const ALL: [Case; 19] = [
 ];
 
 /// Three of ours.
-const OURS: &[(&str, Kind)] = &[("a", Kind::Ours), ("b", Kind::Ours), ("c", Kind::Ours)];
+pub(crate) const OURS: &[(&str, Kind)] = &[("a", Kind::Ours), ("b", Kind::Ours), ("c", Kind::Ours)];
 /// Three stock ones.
 const STOCK: &[(&str, Kind)] = &[("a", Kind::Stock), ("b", Kind::Stock), ("c", Kind::Stock)];
 
 /// A plan with the keys that the release makes by itself.
-fn plan<'a>(mons: &'a [(&'a str, Kind)], stock: &Stock) -> Plan<'a> {
+pub(crate) fn plan<'a>(mons: &'a [(&'a str, Kind)], stock: &Stock) -> Plan<'a> {
     Plan { mons, key_type: if stock.release >= 20 { "aes256k" } else { "aes" }, settings: "" }
 }
 

@@ -2,6 +2,7 @@
 
 mod case;
 mod cluster;
+mod demo;
 mod port;
 mod runner;
 mod said;
@@ -40,11 +41,26 @@ enum Command {
         #[arg(default_value = "")]
         filter: String,
     },
+    /// Show what the monitor does.
+    Demo {
+        #[command(flatten)]
+        places: Places,
+        /// The release whose command line is used: that of Debian 12.
+        #[arg(long, default_value_t = 16)]
+        release: u8,
+    },
 }
 
 fn main() -> ExitCode {
     let ok = match Arguments::parse().command {
         Command::Test { places, filter } => runner::run(&case::ALL, &places.mon, &places.stock, &filter),
+        Command::Demo { places, release } => match demo::demo(&places.mon, &places.stock, release) {
+            Ok(()) => true,
+            Err(error) => {
+                eprintln!("demo: {error:#}");
+                false
+            }
+        },
     };
     if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -90,6 +90,9 @@ pub(crate) fn json(world: &World) -> Result<()> {
     for (command, (ours, stock)) in commands.iter().zip(ours.iter().zip(&stock)) {
         let what = command.to_string();
         let prefix = command["prefix"].as_str().unwrap_or_default();
+        if std::env::var_os("INTEROP_SHOW").is_some() {
+            println!("{what}: {}\n  ours: {}\n  stock: {}", stock.0, ours.2, stock.2);
+        }
         if LATER.contains(&prefix) && ours.0 == -libc_eopnotsupp() {
             continue;
         }
