@@ -147,3 +147,6 @@ impl NetHandle {
         self.shared.registry.counts()
     }
 }
+
+#[cfg(test)]
+mod tests;
