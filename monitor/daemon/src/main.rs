@@ -7,6 +7,15 @@ mod args;
 #[allow(dead_code, reason = "its other reader, the run loop, lands next")]
 mod config;
 
+#[allow(dead_code, reason = "its caller, the run loop, lands next")]
+mod clock;
+#[allow(dead_code, reason = "its caller, the run loop, lands next")]
+mod net;
+#[allow(dead_code, reason = "its caller, the run loop, lands next")]
+mod queue;
+#[allow(dead_code, reason = "its caller, the run loop, lands next")]
+mod requests;
+
 mod check;
 mod exit;
 mod keyring_file;

@@ -247,8 +247,8 @@ fn check(preamble: &Preamble, mut rest: Bytes) -> Result<StatusAndSegments, Fram
     if preamble.count == 1 {
         return Ok((STATUS_COMPLETE, segments));
     }
-    for i in 1..preamble.count {
-        segments[i] = rest.split_to(preamble.lengths[i]);
+    for (segment, &length) in segments.iter_mut().zip(&preamble.lengths).take(preamble.count).skip(1) {
+        *segment = rest.split_to(length);
     }
     let status = rest.get_u8();
     for segment in &segments[1..preamble.count] {
@@ -283,9 +283,8 @@ fn open(
     }
     cipher.open(&mut rest)?;
     let mut rest = rest.freeze();
-    for i in 1..preamble.count {
-        let length = preamble.lengths[i];
-        segments[i] = rest.slice(..length);
+    for (segment, &length) in segments.iter_mut().zip(&preamble.lengths).take(preamble.count).skip(1) {
+        *segment = rest.slice(..length);
         rest.advance(padded(length));
     }
     Ok((rest.get_u8(), segments))

@@ -558,7 +558,7 @@ impl Session {
             SessionFrame::ClientIdent(ClientIdent {
                 addrs,
                 target,
-                number: self.identity.number.unwrap_or(connection.global_id() as i64),
+                number: self.identity.number.unwrap_or_else(|| connection.global_id() as i64),
                 global_seq,
                 features_supported: self.identity.features_supported,
                 features_required: self.identity.features_required,

@@ -24,7 +24,7 @@ use crate::queue::Stopping;
 #[derive(Debug)]
 pub(super) enum PeerCommand {
     /// Send this.
-    Send(Envelope),
+    Send(Box<Envelope>),
     /// The monmap has the peer: stay connected.
     Keep,
     /// The peer has called.
@@ -58,7 +58,7 @@ pub(super) fn send(shared: &Arc<Shared>, to: &AddrVec, message: Envelope) {
         debug!("no msgr2 address in {to}, message dropped");
         return;
     };
-    command(shared, key, to, PeerCommand::Send(message));
+    command(shared, key, to, PeerCommand::Send(Box::new(message)));
 }
 
 /// Keeps sessions with exactly these peers.

@@ -128,10 +128,11 @@ impl Pair {
 
     /// Breaks a link: of the bytes on their way only some arrive.
     pub(crate) fn cut(&mut self, link: usize, arrive: [usize; 2]) {
-        for node in 0..2 {
-            self.links[link].inbound[node].truncate(arrive[node]);
-            self.links[link].closed[node] = true;
+        let link = &mut self.links[link];
+        for (inbound, arrive) in link.inbound.iter_mut().zip(arrive) {
+            inbound.truncate(arrive);
         }
+        link.closed = [true; 2];
     }
 
     fn close_end(&mut self, link: usize, node: usize) {
