@@ -18,9 +18,15 @@ mod requests;
 
 mod check;
 mod exit;
+#[allow(dead_code, reason = "its caller, the run loop, lands next")]
+mod host;
 mod keyring_file;
+#[allow(dead_code, reason = "its caller, the run loop, lands next")]
+mod logging;
 mod mkfs;
 mod monmap_store;
+#[allow(dead_code, reason = "its caller, the run loop, lands next")]
+mod start;
 #[allow(dead_code, reason = "its caller, the run loop, lands next")]
 mod user;
 
