@@ -19,7 +19,7 @@ mod registry;
 mod socket;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -30,7 +30,7 @@ use mon_types::entity::EntityType;
 use mon_types::id::Rank;
 use mon_types::message::Envelope;
 use mon_wire::{GlobalSeq, Identity};
-use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::queue::EventSender;
@@ -57,6 +57,7 @@ pub(crate) struct Shared {
 #[derive(Clone)]
 pub(crate) struct NetHandle {
     shared: Arc<Shared>,
+    listeners: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 /// Binds the configured addresses and starts to serve.
@@ -87,14 +88,9 @@ pub(crate) async fn start(
         requests,
         clock,
     });
-    for listener in listeners {
-        spawn_listener(listener, &shared);
-    }
-    Ok(NetHandle { shared })
-}
-
-fn spawn_listener(listener: TcpListener, shared: &Arc<Shared>) {
-    tokio::spawn(listener::run(listener, shared.clone()));
+    let tasks = listeners.into_iter().map(|listener| tokio::spawn(listener::run(listener, shared.clone())));
+    let listeners = Arc::new(Mutex::new(tasks.collect()));
+    Ok(NetHandle { shared, listeners })
 }
 
 fn identity(config: &NetConfig, rank: Option<Rank>) -> Identity {
@@ -140,6 +136,16 @@ impl NetHandle {
     /// Forgets a peer's session with what is queued in it.
     pub(crate) fn drop_peer(&self, peer: &AddrVec) {
         peer::drop_session(&self.shared, peer);
+    }
+
+    /// Stops listening and closes all sessions. When it returns the addresses are free again.
+    pub(crate) async fn stop(&self) {
+        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
+        for listener in listeners {
+            listener.abort();
+            let _aborted = listener.await;
+        }
+        self.shared.registry.clear();
     }
 
     /// How many connections there are, by kind.

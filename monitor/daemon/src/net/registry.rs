@@ -110,6 +110,13 @@ impl Registry {
         lock(&self.peers)
     }
 
+    /// Ends everything.
+    pub(super) fn clear(&self) {
+        lock(&self.handshakes).clear();
+        lock(&self.clients).clear();
+        self.peers().clear();
+    }
+
     pub(super) fn counts(&self) -> Counts {
         Counts {
             handshakes: lock(&self.handshakes).len(),

@@ -1,3 +1,5 @@
+mod stock;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -73,15 +75,20 @@ fn limits() -> Limits {
 }
 
 async fn mon_at(address: SocketAddr) -> Mon {
-    let addrs = AddrVec::msgr2(address);
-    let (sender, events) = channel(64, 64);
-    let requests = Requests::new(sender.clone());
     let features = Features::all(Release::Tentacle);
+    let addrs = AddrVec::msgr2(address);
     let config = NetConfig {
         client_limits: Arc::new(limits()),
         ..NetConfig::new(addrs.clone(), vec![address], features)
     };
-    let auth = Arc::new(ArcSwap::from_pointee(view()));
+    start_mon(config, view()).await
+}
+
+async fn start_mon(config: NetConfig, view: AuthView) -> Mon {
+    let addrs = config.addrs.clone();
+    let (sender, events) = channel(64, 64);
+    let requests = Requests::new(sender.clone());
+    let auth = Arc::new(ArcSwap::from_pointee(view));
     let net = start(config, auth, sender, requests.clone(), Clock::new()).await.unwrap();
     Mon { net, addrs, events, requests }
 }
