@@ -8,6 +8,7 @@ use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
+use crate::bench::BenchArgs;
 use crate::config::ceph_conf::CephConf;
 use crate::config::options::{Options, Source, Who};
 use crate::config::table::{Kind, Spec, TABLE};
@@ -77,6 +78,8 @@ pub(crate) enum Command {
         /// File to read
         file: PathBuf,
     },
+    /// Measure a cluster, beside stock Ceph if wanted
+    Bench(BenchArgs),
     /// Take the command line of ceph-mon
     #[command(name = "ceph-mon", disable_help_flag = true, disable_version_flag = true)]
     CephMon {

@@ -9,6 +9,7 @@ use mon_types::encode::{Decode, Encode};
 use mon_types::monmap::MonMap;
 
 use crate::args::{Action, Cli, Command, Job, ceph_mon};
+use crate::bench::{self, BenchArgs};
 use crate::config::Settings;
 use crate::config::options::Options;
 use crate::exit::{Exit, Failed};
@@ -29,8 +30,16 @@ pub(crate) fn main() -> Result<Exit, Failed> {
         Command::Mkfs { monitor, monmap } => perform(Action::Mkfs { monmap }, &monitor.options()?),
         Command::ExtractMonmap { monitor, file } => perform(Action::ExtractMonmap(file), &monitor.options()?),
         Command::InjectMonmap { monitor, file } => perform(Action::InjectMonmap(file), &monitor.options()?),
+        Command::Bench(args) => run_bench(args),
         Command::CephMon { arguments } => ceph_mon(arguments),
     }
+}
+
+fn run_bench(args: BenchArgs) -> Result<Exit, Failed> {
+    let failed = |error: &dyn std::fmt::Display| Failed::new(Exit::Failure, error.to_string());
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| failed(&error))?;
+    runtime.block_on(bench::run(args)).map_err(|error| failed(&error))?;
+    Ok(Exit::Success)
 }
 
 fn ceph_mon(arguments: impl IntoIterator<Item = String>) -> Result<Exit, Failed> {

@@ -16,6 +16,7 @@ mod queue;
 #[allow(dead_code, reason = "its caller, the run loop, lands next")]
 mod requests;
 
+mod bench;
 mod check;
 mod exit;
 #[allow(dead_code, reason = "its caller, the run loop, lands next")]
