@@ -1,5 +1,6 @@
 //! Commands: what is known, and how it is read.
 
 pub mod arguments;
+pub(crate) mod format;
 pub mod signature;
 pub mod table;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::settings::Settings;
+
 /// The settings of the core.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -84,6 +86,9 @@ pub struct Config {
     /// Whether to follow as a learner where the monmap does not hold us, instead of asking to join.
     /// Default no.
     pub learner: bool,
+
+    /// Settings and limits of the services.
+    pub services: Settings,
 }
 
 impl Default for Config {
@@ -121,6 +126,7 @@ impl Default for Config {
             elector_ignore_propose_margin: 0.0005,
             connection_score_persist_interval: 10,
             learner: false,
+            services: Settings::default(),
         }
     }
 }

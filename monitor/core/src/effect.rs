@@ -142,7 +142,9 @@ pub enum Halt {
     #[error("this monitor was removed from the monmap; wipe its data directory before using the name again")]
     Removed,
     /// The store cannot be trusted.
-    #[error("{0}; move the data directory away and let the monitor sync from its peers, one monitor at a time")]
+    #[error(
+        "{0}; move the data directory away and let the monitor sync from its peers, one monitor at a time"
+    )]
     StoreDamaged(#[from] mon_types::kv::StoreError),
     /// The cluster has moved to features that we do not have.
     #[error("the cluster requires what this release lacks: {0}; run a newer release")]

@@ -35,8 +35,9 @@ impl Gate {
     #[must_use]
     pub fn persisted(&mut self, id: WriteId) -> Vec<Effect> {
         self.persisted = self.persisted.max(id);
-        let (ready, waiting) =
-            std::mem::take(&mut self.waiting).into_iter().partition::<VecDeque<_>, _>(|(after, _)| *after <= id);
+        let (ready, waiting) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|(after, _)| *after <= id);
         self.waiting = waiting;
         ready.into_iter().map(|(_, effect)| effect).collect()
     }

@@ -60,8 +60,8 @@ impl Monitor {
         }
         let Self { consensus, services, effects, proposed, .. } = self;
         let cx = &mut Cx { now, store, out: effects };
-        let result = route(cx, consensus, services, event)
-            .and_then(|()| settle(cx, consensus, services, proposed));
+        let result =
+            route(cx, consensus, services, event).and_then(|()| settle(cx, consensus, services, proposed));
         if let Err(halt) = result {
             self.halted = true;
             self.effects.push(Effect::Halt(halt));
@@ -95,7 +95,12 @@ impl Monitor {
     }
 }
 
-fn route(cx: &mut Cx<'_>, consensus: &mut Consensus, services: &mut Services, event: Event) -> Result<(), Halt> {
+fn route(
+    cx: &mut Cx<'_>,
+    consensus: &mut Consensus,
+    services: &mut Services,
+    event: Event,
+) -> Result<(), Halt> {
     match event {
         Event::Started => {
             services.refresh(cx)?;
@@ -139,7 +144,8 @@ fn route_peer(
 ) -> Result<(), Halt> {
     let Some(message) = consensus.handle_peer(cx, peer, message)? else { return Ok(()) };
     if let Some(message) = services.peer_message(cx, peer, message)? {
-        cx.out.log(Level::Debug, format!("message {} from {peer} has no meaning here", message.message.kind()));
+        cx.out
+            .log(Level::Debug, format!("message {} from {peer} has no meaning here", message.message.kind()));
     }
     Ok(())
 }
@@ -191,6 +197,7 @@ fn apply(
             *proposed = false;
             services.quorum_formed(cx, &view)
         }
+        Outcome::QuorumChanged(view) => services.quorum_changed(cx, &view),
         Outcome::QuorumLost => {
             *proposed = false;
             services.quorum_lost(cx)

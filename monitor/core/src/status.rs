@@ -2,6 +2,8 @@
 //!
 //! It is made anew when something in it changed, and readers never touch the core.
 
+pub(crate) mod report;
+
 use std::collections::BTreeMap;
 
 use mon_types::id::{Epoch, Fsid, MapEpoch, Pn, Rank, Version};

@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
 
 use crate::encode::{Decode, DecodeError, Encode, Reader, envelope};
 
@@ -125,6 +126,56 @@ impl fmt::Display for AddrVec {
     }
 }
 
+/// Text that is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not an address: use IP:PORT, v2:IP:PORT or [v2:IP:PORT,v1:IP:PORT]")]
+pub struct BadAddr(pub String);
+
+/// The port that monitors listen on with msgr2.
+pub const PORT_MSGR2: u16 = 3300;
+/// The port that monitors listen on with msgr1.
+pub const PORT_LEGACY: u16 = 6789;
+
+impl FromStr for EntityAddr {
+    type Err = BadAddr;
+
+    /// Takes `v2:IP:PORT`, with `/NONCE` or without; a bare `IP:PORT` is of the legacy kind at port 6789 and
+    /// speaks msgr2 otherwise, as Ceph reads it.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || BadAddr(text.into());
+        let (kind, rest) = match text.split_once(':') {
+            Some(("v1", rest)) => (Some(AddrType::Legacy), rest),
+            Some(("v2", rest)) => (Some(AddrType::Msgr2), rest),
+            Some(("any", rest)) => (Some(AddrType::Any), rest),
+            _ => (None, text),
+        };
+        let (socket, nonce) = rest.split_once('/').unwrap_or((rest, "0"));
+        let socket: SocketAddr = socket.parse().map_err(|_| bad())?;
+        let nonce = nonce.parse().map_err(|_| bad())?;
+        let by_port = if socket.port() == PORT_LEGACY { AddrType::Legacy } else { AddrType::Msgr2 };
+        Ok(Self { kind: kind.unwrap_or(by_port), nonce, socket: Some(socket) })
+    }
+}
+
+impl FromStr for AddrVec {
+    type Err = BadAddr;
+
+    /// Takes one address, several in brackets, or an IP alone, which means both default ports.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let list = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        if let Ok(ip) = list.unwrap_or(text).parse::<IpAddr>() {
+            let at = |kind, port| EntityAddr { kind, nonce: 0, socket: Some((ip, port).into()) };
+            return Ok(Self(vec![at(AddrType::Msgr2, PORT_MSGR2), at(AddrType::Legacy, PORT_LEGACY)]));
+        }
+        match list {
+            Some(list) if list.starts_with('v') => {
+                list.split(',').map(|addr| addr.trim().parse()).collect::<Result<_, _>>().map(Self)
+            }
+            _ => Ok(Self(vec![text.parse()?])),
+        }
+    }
+}
+
 const FAMILY_IPV4: u16 = 2;
 const FAMILY_IPV6: u16 = 10;
 
@@ -212,6 +263,31 @@ impl Decode for AddrVec {
                 Ok(Self(Vec::decode(input)?))
             }
             other => Err(DecodeError::Invalid { what: "entity_addrvec_t marker", value: other.into() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_forms_are_read_as_ceph_reads_them() {
+        let cases = [
+            ("v2:127.0.0.1:23200/0", "v2:127.0.0.1:23200/0"),
+            ("127.0.0.1:6789", "v1:127.0.0.1:6789/0"),
+            ("127.0.0.1:3301", "v2:127.0.0.1:3301/0"),
+            ("10.0.0.1", "[v2:10.0.0.1:3300/0,v1:10.0.0.1:6789/0]"),
+            ("[v2:10.0.0.1:3300/0,v1:10.0.0.1:6789/0]", "[v2:10.0.0.1:3300/0,v1:10.0.0.1:6789/0]"),
+            ("[v2:10.0.0.1:3300]", "v2:10.0.0.1:3300/0"),
+            ("[fd00::1]:3300", "v2:[fd00::1]:3300/0"),
+            ("v2:[fd00::1]:3300", "v2:[fd00::1]:3300/0"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(text.parse::<AddrVec>().map(|addrs| addrs.to_string()), Ok(shown.into()), "{text}");
+        }
+        for text in ["junk", "", "[]", "v2:1.2.3.4", "1.2.3.4:99999", "[v2:1.2.3.4:1"] {
+            assert!(text.parse::<AddrVec>().is_err(), "{text}");
         }
     }
 }

@@ -1,0 +1,641 @@
+//! The services half of the core: what the agreed values mean, and everything that clients see.
+//!
+//! ```text
+//!  client ---> command/dispatch --- read ----> wait for ReadReady ---> query ---> answer
+//!                              \-- write --> leader: queue ---> take_proposal ---> committed ---> answer
+//!                                            peon:   Forward ---> Route ---> answer
+//! ```
+//!
+//! What arrives while a value is in flight waits in the queue and is prepared together, in order, for the next
+//! one. An answer that needs no change waits for a confirmed read, like every read. An operation is applied at
+//! most once: the leader records the results of forwarded ones in the value itself (see `forward`), and
+//! recognises by a counter in the store whether a value of its own that was in flight when the quorum broke
+//! was committed after all (see `propose`).
+
+mod admin;
+mod client;
+mod dispatch;
+mod forward;
+mod propose;
+mod read;
+mod subscribe;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mon_cephx::view::AuthView;
+use mon_types::addr::AddrVec;
+use mon_types::compat_set::CompatSet;
+use mon_types::crypto_key::CryptoKind;
+use mon_types::encode::Encode;
+use mon_types::features::MonFeatures;
+use mon_types::id::{MapEpoch, Rank, Version};
+use mon_types::kv::{KvRead, Transaction};
+use mon_types::message::MMonHealthChecks;
+use mon_types::monmap::MonMap;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::command::table::Table;
+use crate::config::Config;
+use crate::consensus::{Consensus, Role};
+use crate::cx::Cx;
+use crate::effect::{Effect, Effects, Halt};
+use crate::event::{DiskUse, RequestId};
+use crate::identity::Identity;
+use crate::operation::{Operation, Origin};
+use crate::quorum::{Order, QuorumView};
+use crate::service::auth::AuthService;
+use crate::service::auth::global_id::GlobalIds;
+use crate::service::health::{ClockSkews, HealthService, own_checks};
+use crate::service::kv::KvService;
+use crate::service::log::LogService;
+use crate::service::monmap::MonmapService;
+use crate::service::{Service, stored_optional};
+use crate::session::Sessions;
+use crate::settings::Settings;
+use crate::status::{Member, State, Status, SyncStatus};
+
+/// All services with their sessions and waiting operations.
+#[derive(Debug)]
+pub struct Services {
+    identity: Identity,
+    settings: Settings,
+    rng: ChaCha20Rng,
+    table: Table,
+    quorum: Option<QuorumView>,
+    /// Monotonic time at which the present quorum was formed, or the last one was lost.
+    quorum_changed: Duration,
+    monmap: MonmapService,
+    kv: KvService,
+    auth: AuthService,
+    log: LogService,
+    health: HealthService,
+    sessions: Sessions,
+    /// Writes that wait for the next value, in order. On the leader.
+    queue: VecDeque<Operation>,
+    in_flight: Option<propose::InFlight>,
+    /// Values that were in flight when the quorum broke: committed or lost, nobody knows yet.
+    uncertain: Vec<propose::InFlight>,
+    reads: read::Reads,
+    /// What the leader was asked on behalf of our clients, by our number. On a peon.
+    forwarded: BTreeMap<u64, Operation>,
+    forward_counter: u64,
+    /// What came while there is no quorum.
+    waiting: VecDeque<Operation>,
+    global_ids: GlobalIds,
+    global_ids_wanted: VecDeque<RequestId>,
+    /// A peon is out of global ids above this one.
+    global_ids_short: Option<u64>,
+    /// Whether the leader should look for changes of its own to make.
+    upkeep_due: bool,
+    /// Whether what the members tell of themselves must be stored.
+    metadata_due: bool,
+    orders: Vec<Order>,
+    disk: DiskUse,
+    skews: ClockSkews,
+    /// From how far off on a clock matters.
+    clock_drift_allowed: Duration,
+    /// The own checks that the leader was last told.
+    told: Option<mon_types::health::HealthCheckMap>,
+    next_tick: Duration,
+    started: Option<Duration>,
+    published: Arc<Status>,
+    published_at: Duration,
+    auth_published: Option<AuthGist>,
+}
+
+/// Everything that a command or a preparation may look at. A macro, so that only these fields are borrowed.
+macro_rules! around {
+    ($self:ident, $cx:ident, $map:ident) => {
+        $crate::service::Around {
+            now: $cx.now,
+            store: $cx.store,
+            identity: &$self.identity,
+            settings: &$self.settings,
+            monmap: &$map,
+            quorum: $self.quorum.as_ref(),
+        }
+    };
+}
+pub(crate) use around;
+
+impl Services {
+    /// The services of a monitor; [`Services::refresh`] loads their state. `seed` must be unpredictable: keys
+    /// are made from it.
+    ///
+    /// # Errors
+    /// When the store is damaged.
+    pub fn new(
+        identity: &Identity,
+        config: &Config,
+        seed: [u8; 32],
+        store: &dyn KvRead,
+    ) -> Result<Self, Halt> {
+        let mut services = Self {
+            identity: identity.clone(),
+            settings: config.services.clone(),
+            rng: ChaCha20Rng::from_seed(seed),
+            table: Table::for_release(identity.release),
+            quorum: None,
+            quorum_changed: Duration::ZERO,
+            monmap: MonmapService::default(),
+            kv: KvService::default(),
+            auth: AuthService::default(),
+            log: LogService::default(),
+            health: HealthService::default(),
+            sessions: Sessions::default(),
+            queue: VecDeque::new(),
+            in_flight: None,
+            uncertain: Vec::new(),
+            reads: read::Reads::default(),
+            forwarded: BTreeMap::new(),
+            forward_counter: 0,
+            waiting: VecDeque::new(),
+            global_ids: GlobalIds::default(),
+            global_ids_wanted: VecDeque::new(),
+            global_ids_short: None,
+            upkeep_due: false,
+            metadata_due: false,
+            orders: Vec::new(),
+            disk: DiskUse::default(),
+            skews: ClockSkews::default(),
+            clock_drift_allowed: config.clock_drift_allowed,
+            told: None,
+            next_tick: Duration::ZERO,
+            started: None,
+            published: Arc::default(),
+            published_at: Duration::ZERO,
+            auth_published: None,
+        };
+        services.load(store, &mut Effects::default())?;
+        Ok(services)
+    }
+
+    /// Takes over what was committed or synced. Tells subscribers, and publishes what handshakes go by.
+    ///
+    /// # Errors
+    /// When the store is damaged.
+    pub fn refresh(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
+        self.started.get_or_insert(cx.now.mono);
+        let epoch = self.monmap.version();
+        let changes = self.load(cx.store, cx.out)?;
+        if changes.monmap && self.monmap.version() != epoch {
+            self.store_features(cx)?;
+            self.upkeep_due = true;
+        }
+        if changes.auth || changes.monmap || self.auth_published.is_none() {
+            self.update_global_ids(cx);
+            self.publish_auth(cx);
+        }
+        if changes.any() {
+            self.upkeep_due |= changes.monmap || changes.auth;
+            self.notify_subscribers(cx)?;
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, store: &dyn KvRead, out: &mut Effects) -> Result<Changes, Halt> {
+        Ok(Changes {
+            monmap: self.monmap.refresh(store, out)?,
+            kv: self.kv.refresh(store, out)?,
+            auth: self.auth.refresh(store, out)?,
+            log: self.log.refresh(store, out)?,
+            health: self.health.refresh(store, out)?,
+        })
+    }
+
+    /// The monmap as last committed, or the one that we start with.
+    #[must_use]
+    pub fn monmap(&self) -> &MonMap {
+        self.monmap.map()
+    }
+
+    /// Who follows without a vote, and where.
+    #[must_use]
+    pub fn learners(&self) -> &BTreeMap<String, AddrVec> {
+        self.monmap.learners()
+    }
+
+    /// A quorum stands and we belong to it: what waited goes on.
+    ///
+    /// # Errors
+    /// When the store is damaged.
+    pub fn quorum_formed(&mut self, cx: &mut Cx<'_>, view: &QuorumView) -> Result<(), Halt> {
+        self.quorum = Some(view.clone());
+        self.quorum_changed = cx.now.mono;
+        self.drop_pending();
+        self.health.forget_told();
+        self.told = None;
+        self.metadata_due = view.we_lead;
+        self.upkeep_due = true;
+        self.publish_auth(cx);
+        self.update_global_ids(cx);
+        if !self.uncertain.is_empty() {
+            self.reads.ask_about_uncertain();
+        }
+        self.resume_forwarded(cx);
+        for operation in std::mem::take(&mut self.queue).into_iter().chain(std::mem::take(&mut self.waiting))
+        {
+            self.resubmit(cx, operation);
+        }
+        self.tell_health(cx);
+        self.want_global_ids(cx);
+        self.notify_subscribers(cx)
+    }
+
+    /// The same quorum goes on without a member that died: what is in flight stays so.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn quorum_changed(&mut self, _cx: &mut Cx<'_>, view: &QuorumView) -> Result<(), Halt> {
+        self.quorum = Some(view.clone());
+        self.upkeep_due = true;
+        Ok(())
+    }
+
+    /// The quorum is gone, or we are out of it: what was under way waits for the next.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn quorum_lost(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
+        if self.quorum.take().is_some() {
+            self.quorum_changed = cx.now.mono;
+        }
+        self.drop_pending();
+        self.uncertain.extend(self.in_flight.take());
+        for operation in self.reads.take_all() {
+            self.waiting.push_back(operation);
+        }
+        // The peons that forwarded these send them again to whoever leads next.
+        self.queue.retain(|operation| !matches!(operation.origin, Origin::Peer { .. }));
+        self.waiting.retain(|operation| !matches!(operation.origin, Origin::Peer { .. }));
+        Ok(())
+    }
+
+    /// Housekeeping, whenever [`Services::next_deadline`] has come.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn tick(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
+        if cx.now.mono < self.next_tick {
+            return Ok(());
+        }
+        self.next_tick = cx.now.mono + self.tick_interval();
+        for session in self.sessions.silent(cx.now.mono, self.settings.session_timeout) {
+            self.close_session(cx, session);
+        }
+        if self.quorum.is_some() {
+            self.upkeep_due = true;
+            self.want_global_ids(cx);
+            self.tell_health(cx);
+        } else {
+            self.give_up_waiting(cx);
+        }
+        self.publish_auth(cx);
+        Ok(())
+    }
+
+    /// Out of quorum, clients must soon be told to look elsewhere.
+    fn tick_interval(&self) -> Duration {
+        match self.quorum {
+            Some(_) => self.settings.tick_interval,
+            None => (self.settings.quorum_wait / 5).min(self.settings.tick_interval),
+        }
+    }
+
+    /// When [`Services::tick`] is due, on the monotonic clock.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        Some(self.next_tick)
+    }
+
+    /// What the services want of the consensus.
+    pub fn take_orders(&mut self) -> Vec<Order> {
+        std::mem::take(&mut self.orders)
+    }
+
+    /// A new measurement of the disk.
+    pub fn disk(&mut self, cx: &mut Cx<'_>, disk: DiskUse) {
+        self.disk = disk;
+        if self.quorum.is_some() {
+            self.upkeep_due = true;
+            self.tell_health(cx);
+        }
+    }
+
+    /// Publishes a new status snapshot when something in it changed.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn publish(&mut self, cx: &mut Cx<'_>, consensus: &Consensus) -> Result<(), Halt> {
+        let report = consensus.clock_report();
+        if report.round != self.skews.round {
+            let (skews, latencies) = (report.skews.clone(), report.latencies.clone());
+            let allowed = self.clock_drift_allowed.as_secs_f64();
+            self.skews = ClockSkews { skews, latencies, allowed, round: report.round };
+            self.upkeep_due = true;
+        }
+        let mut status = Status {
+            state: state_of(consensus.role()),
+            election_epoch: consensus.epoch(),
+            ..Status::default()
+        };
+        let urgent = status.state != self.published.state
+            || status.election_epoch != self.published.election_epoch
+            || self.quorum.is_some() != self.published.ready;
+        if !urgent && cx.now.mono < self.published_at + PUBLISH_INTERVAL {
+            return Ok(());
+        }
+        status.paxos.first_committed = consensus.first_committed();
+        status.paxos.last_committed = consensus.last_committed();
+        status.sync = consensus
+            .sync_progress()
+            .map(|(provider, _)| SyncStatus { provider: provider.to_string(), ..SyncStatus::default() });
+        let last = consensus.last_committed().0;
+        for (name, has) in consensus.following_learners() {
+            let behind = Some(last.saturating_sub(has.0));
+            status.members.push(Member { name: name.into(), behind, ..Member::default() });
+        }
+        self.fill_status(cx, &mut status);
+        if status != *self.published {
+            self.published = Arc::new(status);
+            cx.out.push(Effect::PublishStatus(self.published.clone()));
+        }
+        self.published_at = cx.now.mono;
+        Ok(())
+    }
+
+    fn fill_status(&self, cx: &Cx<'_>, status: &mut Status) {
+        let map = self.monmap.map().clone();
+        let around = around!(self, cx, map);
+        let quorum = self.quorum.as_ref();
+        let name_of = |rank: Rank| map.name_of(rank).map(String::from);
+        status.name.clone_from(&self.identity.name);
+        status.fsid = self.identity.fsid;
+        status.release = self.identity.release as u8;
+        status.ready = quorum.is_some();
+        status.rank = map.rank_of(&self.identity.name);
+        status.leader = quorum.and_then(|quorum| name_of(quorum.leader));
+        status.quorum =
+            quorum.map_or_else(Vec::new, |q| q.members.iter().copied().filter_map(name_of).collect());
+        status.monmap_epoch = map.epoch;
+        let behind: BTreeMap<String, Option<u64>> =
+            status.members.iter().map(|member| (member.name.clone(), member.behind)).collect();
+        let voters = map.by_rank().map(|(rank, info)| Member {
+            name: info.name.clone(),
+            rank: Some(rank),
+            addrs: info.addrs.to_string(),
+            in_quorum: quorum.is_some_and(|quorum| quorum.members.contains(&rank)),
+            behind: behind.get(&info.name).copied().flatten(),
+        });
+        let learners = self.learners().iter().map(|(name, addrs)| Member {
+            name: name.clone(),
+            rank: None,
+            addrs: addrs.to_string(),
+            in_quorum: false,
+            behind: behind.get(name).copied().flatten(),
+        });
+        status.members = voters.chain(learners).collect();
+        let checks = self.health.merged(&around);
+        if self.health.version().0 > 0 {
+            let worst = crate::service::health::render::status(&checks, self.health.mutes());
+            status.health.status = worst.as_str().into();
+        }
+        status.health.checks =
+            checks.0.iter().map(|(code, check)| (code.clone(), check.summary.clone())).collect();
+        status.sessions = self.sessions.count() as u64;
+        status.disk = self.disk;
+    }
+
+    fn drop_pending(&mut self) {
+        self.monmap.drop_pending();
+        self.kv.drop_pending();
+        self.auth.drop_pending();
+        self.log.drop_pending();
+        self.health.drop_pending();
+    }
+
+    fn we_lead(&self) -> bool {
+        self.quorum.as_ref().is_some_and(|quorum| quorum.we_lead)
+    }
+
+    /// Notes in the store which features a reader must have, once the monmap fixes more of them.
+    fn store_features(&self, cx: &mut Cx<'_>) -> Result<(), Halt> {
+        let wanted = CompatSet::with_features(self.monmap().persistent_features);
+        let mut stored: CompatSet = stored_optional(cx.store, "monitor", "feature_set")?.unwrap_or_default();
+        if stored.merge(&wanted) {
+            let mut transaction = Transaction::new();
+            transaction.put("monitor", "feature_set", stored.to_bytes());
+            cx.out.persist(transaction, false);
+        }
+        Ok(())
+    }
+
+    /// Publishes what handshakes are judged by, if it differs from what was published last.
+    fn publish_auth(&mut self, cx: &mut Cx<'_>) {
+        let view = self.auth_view(cx);
+        let gist = AuthGist { ready: view.ready, auth: self.auth.version(), monmap: self.monmap().epoch };
+        if self.auth_published != Some(gist) {
+            self.auth_published = Some(gist);
+            cx.out.push(Effect::PublishAuth(Arc::new(view)));
+        }
+    }
+
+    /// What handshakes and requests for tickets are judged by.
+    fn auth_view(&self, cx: &Cx<'_>) -> AuthView {
+        let keys = self.auth.keys();
+        // Through a short break of the quorum handshakes go on, so that a failover costs no client its session.
+        let reachable = self.quorum.is_some()
+            || cx.now.mono.saturating_sub(self.quorum_changed) < self.settings.quorum_wait;
+        let (allowed, service) = match &self.monmap().ciphers {
+            Some(policy) => (policy.allowed.iter().map(|cipher| cipher.0).collect(), policy.service.0),
+            None => (BTreeSet::from([CryptoKind::Aes, CryptoKind::Aes256k]), CryptoKind::Aes),
+        };
+        AuthView {
+            ready: self.auth.version().0 > 0 && reachable,
+            entities: Arc::new(keys.secrets.clone()),
+            rotating: Arc::new(keys.rotating.clone()),
+            mon: self.settings.mon_key.clone(),
+            allowed_ciphers: allowed,
+            service_cipher: service,
+            allow_none: self.settings.allow_none,
+            allow_insecure_reclaim: self.settings.allow_insecure_reclaim,
+            ttl: self.settings.ticket_ttl,
+        }
+    }
+
+    fn update_global_ids(&mut self, cx: &mut Cx<'_>) {
+        let rank = self.monmap().rank_of(&self.identity.name);
+        self.global_ids.update(self.auth.max_global_id(), rank, self.monmap().size());
+        while let Some(request) = self.global_ids_wanted.pop_front() {
+            match self.global_ids.take() {
+                Some(id) => cx.out.push(Effect::GlobalId { request, id: Some(id) }),
+                None => {
+                    self.global_ids_wanted.push_front(request);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// A handshake asks for a new global id.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn global_id_wanted(&mut self, cx: &mut Cx<'_>, request: RequestId) -> Result<(), Halt> {
+        let within = self.quorum.is_some()
+            || cx.now.mono.saturating_sub(self.quorum_changed) < self.settings.quorum_wait;
+        let id = if within { self.global_ids.take() } else { None };
+        if id.is_some() || self.quorum.is_none() || self.global_ids_wanted.len() >= GLOBAL_IDS_WANTED_MAX {
+            cx.out.push(Effect::GlobalId { request, id });
+        } else {
+            self.global_ids_wanted.push_back(request);
+        }
+        self.want_global_ids(cx);
+        Ok(())
+    }
+
+    /// Sees to it that a new block is reserved before this one is used up.
+    fn want_global_ids(&mut self, cx: &mut Cx<'_>) {
+        if !self.global_ids.runs_short(self.settings.global_id_block) {
+            return;
+        }
+        let known = self.auth.max_global_id();
+        match &self.quorum {
+            Some(quorum) if quorum.we_lead => {
+                self.global_ids_short = Some(known);
+                self.upkeep_due = true;
+            }
+            Some(quorum) if !quorum.learner => {
+                let ask = mon_types::message::MMonGlobalID {
+                    old_max_id: mon_types::id::GlobalId(known),
+                    ..Default::default()
+                };
+                cx.out.send(&quorum.leader_addrs, ask, None);
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// Tells the leader of our own health when it does not know yet.
+    fn tell_health(&mut self, cx: &mut Cx<'_>) {
+        let Some(quorum) = &self.quorum else { return };
+        let checks = own_checks(&self.identity.name, &self.settings, self.disk);
+        if self.told.as_ref() == Some(&checks) {
+            return;
+        }
+        self.told = Some(checks.clone());
+        if quorum.we_lead {
+            self.health.tell(quorum.leader, checks);
+            self.upkeep_due = true;
+        } else if !quorum.learner {
+            let message = MMonHealthChecks { health_checks: checks, ..Default::default() };
+            cx.out.send(&quorum.leader_addrs, message, None);
+        }
+    }
+
+    /// Out of quorum for too long: clients should look for another monitor.
+    fn give_up_waiting(&mut self, cx: &mut Cx<'_>) {
+        let gone = cx.now.mono.saturating_sub(self.quorum_changed);
+        let late = |arrived: Duration| cx.now.mono.saturating_sub(arrived) > self.settings.quorum_wait;
+        let mut doomed = BTreeSet::new();
+        let mut failed = Vec::new();
+        let (kept, expired): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|operation| !late(operation.arrived));
+        self.waiting = kept;
+        let tids: Vec<u64> = self
+            .forwarded
+            .iter()
+            .filter(|(_, operation)| late(operation.arrived))
+            .map(|(tid, _)| *tid)
+            .collect();
+        let forwarded = tids.into_iter().filter_map(|tid| self.forwarded.remove(&tid));
+        for operation in expired.into_iter().chain(forwarded) {
+            match operation.origin {
+                Origin::Client(session) => {
+                    doomed.insert(session);
+                }
+                Origin::Admin(_) => failed.push(operation),
+                Origin::Peer { .. } => {}
+            }
+        }
+        if gone > self.settings.quorum_wait * 2 {
+            doomed.extend(self.sessions.ids());
+        }
+        for session in doomed {
+            self.close_session(cx, session);
+        }
+        for operation in failed {
+            let reply = crate::effect::CommandReply::refused(
+                crate::operation::Errno::EBUSY,
+                "there is no quorum: see 'mon_status' of each monitor",
+            );
+            self.deliver(cx, &operation, crate::operation::Answer::Command(reply));
+        }
+        if gone > self.settings.quorum_wait {
+            for request in self.global_ids_wanted.drain(..) {
+                cx.out.push(Effect::GlobalId { request, id: None });
+            }
+        }
+    }
+
+    /// The monitor features that may become persistent.
+    #[must_use]
+    pub fn mon_features(&self) -> MonFeatures {
+        self.identity.mon_features
+    }
+
+    /// Versions of the services, for status.
+    #[must_use]
+    pub fn versions(&self) -> BTreeMap<&'static str, Version> {
+        BTreeMap::from([
+            ("auth", self.auth.version()),
+            ("health", self.health.version()),
+            ("kv", self.kv.version()),
+            ("logm", self.log.version()),
+            ("monmap", self.monmap.version()),
+        ])
+    }
+}
+
+fn state_of(role: Role) -> State {
+    match role {
+        Role::Probing => State::Probing,
+        Role::Synchronizing => State::Synchronizing,
+        Role::Electing => State::Electing,
+        Role::Leader => State::Leader,
+        Role::Peon => State::Peon,
+        Role::Learner => State::Learner,
+    }
+}
+
+/// By what a published view differs from the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct AuthGist {
+    ready: bool,
+    auth: Version,
+    monmap: MapEpoch,
+}
+
+/// Which services a commit changed.
+#[derive(Debug, Clone, Copy)]
+struct Changes {
+    monmap: bool,
+    kv: bool,
+    auth: bool,
+    log: bool,
+    health: bool,
+}
+
+impl Changes {
+    fn any(self) -> bool {
+        self.monmap || self.kv || self.auth || self.log || self.health
+    }
+}
+
+/// Handshakes that may wait for a global id.
+const GLOBAL_IDS_WANTED_MAX: usize = 4096;
+/// How often a snapshot is published that differs in numbers alone.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(200);

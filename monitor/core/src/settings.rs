@@ -1,0 +1,86 @@
+//! Settings and limits of the services, with Ceph's option names where there are any.
+
+use std::time::Duration;
+
+use mon_cephx::server::TicketTtl;
+use mon_types::auth::EntityAuth;
+use mon_types::monmap::CipherPolicy;
+
+/// What the services go by. Members of a cluster need not agree on any of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The key that all monitors share, from the keyring in the data directory, with its caps.
+    pub mon_key: EntityAuth,
+    /// The cipher policy that a new cluster starts with. Default: both types allowed, so that every stock
+    /// client can log in.
+    pub ciphers: CipherPolicy,
+    /// Whether keys of a type that counts as insecure may be made when the policy does not prefer them.
+    /// Default no (`mon_auth_allow_insecure_key`).
+    pub allow_insecure_key: bool,
+    /// Whether old clients may take back a global id without the ticket it belongs to. Default no; Ceph's
+    /// is yes (`auth_allow_insecure_global_id_reclaim`).
+    pub allow_insecure_reclaim: bool,
+    /// Whether clients may come without authentication. Default no (`auth_client_required`).
+    pub allow_none: bool,
+    /// How long tickets are valid.
+    pub ticket_ttl: TicketTtl,
+    /// How many global ids are reserved at a time. Default 10000 (`mon_globalid_prealloc`).
+    pub global_id_block: u64,
+
+    /// Client sessions at a time; more are closed at once. Default 20000.
+    pub sessions_max: usize,
+    /// A session that is silent for this long is closed. Default 300 s (`mon_session_timeout`).
+    pub session_timeout: Duration,
+    /// Operations of one session that may wait; one more closes it. Default 1024.
+    pub session_operations_max: usize,
+    /// Operations of all sessions that may wait; more close the session they come from. Default 50000.
+    pub operations_max: usize,
+    /// How long an operation waits for a quorum before its session is closed, so that the client looks
+    /// for another monitor. Default 5 s (`mon_lease`).
+    pub quorum_wait: Duration,
+
+    /// Operations that are put into one Paxos value. Default 1024.
+    pub value_operations_max: usize,
+    /// Bytes of input after which a Paxos value takes no further operation. Default 4 MiB.
+    pub value_bytes_max: usize,
+    /// Longest value of a config key in bytes. Default 65536 (`mon_config_key_max_entry_size`).
+    pub kv_value_bytes_max: usize,
+    /// Cluster log entries kept per channel. Default 10000 (`mon_log_max`).
+    pub log_entries_max: u64,
+
+    /// Percentage of free disk below which the monitor warns. Default 30 (`mon_data_avail_warn`).
+    pub disk_warn_percent: u64,
+    /// Percentage below which it is an error. Default 5 (`mon_data_avail_crit`).
+    pub disk_error_percent: u64,
+    /// Whether keys of type aes raise the health warnings of 20.2.4. Default no: allowing them is the default.
+    pub warn_about_aes: bool,
+    /// How often housekeeping runs: secrets, session timeouts, trimming. Default 5 s (`mon_tick_interval`).
+    pub tick_interval: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mon_key: EntityAuth::default(),
+            ciphers: CipherPolicy::compatible(),
+            allow_insecure_key: false,
+            allow_insecure_reclaim: false,
+            allow_none: false,
+            ticket_ttl: TicketTtl::default(),
+            global_id_block: 10_000,
+            sessions_max: 20_000,
+            session_timeout: Duration::from_secs(300),
+            session_operations_max: 1024,
+            operations_max: 50_000,
+            quorum_wait: Duration::from_secs(5),
+            value_operations_max: 1024,
+            value_bytes_max: 4 << 20,
+            kv_value_bytes_max: 64 << 10,
+            log_entries_max: 10_000,
+            disk_warn_percent: 30,
+            disk_error_percent: 5,
+            warn_about_aes: false,
+            tick_interval: Duration::from_secs(5),
+        }
+    }
+}
