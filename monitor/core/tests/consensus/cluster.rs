@@ -1,0 +1,503 @@
+//! The world: nodes, links between them, disks, and one queue of events in virtual time.
+//!
+//! Links keep order and lose nothing while both ends live, as the messenger's lossless sessions do. They can be
+//! cut (messages wait, nobody is told) and reset (messages are lost, both ends are told).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use mon_core::config::Config;
+use mon_core::consensus::Role;
+use mon_core::effect::{Effect, WriteId};
+use mon_core::event::Event;
+use mon_types::addr::AddrVec;
+use mon_types::encode::{Decode, Encode};
+use mon_types::id::MapEpoch;
+use mon_types::kv::{KvRead, Transaction};
+use mon_types::message::Envelope;
+use mon_types::monmap::{MonInfo, MonMap};
+use mon_store::KvStore;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+
+use crate::node::{Node, addrs, fsid, name};
+use crate::oracle::Oracle;
+
+pub(crate) fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+#[derive(Debug)]
+enum Item {
+    Deliver { from: usize, to: usize, link: u64, message: Envelope },
+    Session { node: usize, life: u64, event: Event },
+    Disk { node: usize, life: u64 },
+    Wake { node: usize, life: u64 },
+}
+
+/// How slow things are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weather {
+    pub(crate) delay_us: (u64, u64),
+    pub(crate) sync_us: (u64, u64),
+}
+
+impl Default for Weather {
+    fn default() -> Self {
+        Self { delay_us: (50, 400), sync_us: (200, 2000) }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) time: Duration,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) oracle: Oracle,
+    pub(crate) rng: ChaCha12Rng,
+    pub(crate) weather: Weather,
+    queue: BTreeMap<(Duration, u64), Item>,
+    order: u64,
+    cut: BTreeSet<(usize, usize)>,
+    held: BTreeMap<(usize, usize), VecDeque<Envelope>>,
+    last_delivery: BTreeMap<(usize, usize), Duration>,
+    /// Session numbers by unordered pair: a reset makes a new one.
+    links: BTreeMap<(usize, usize), u64>,
+    pub(crate) serial: u64,
+    pub(crate) messages: u64,
+}
+
+fn pair(a: usize, b: usize) -> (usize, usize) {
+    (a.min(b), a.max(b))
+}
+
+impl Cluster {
+    /// `count` nodes whose mkfs map holds the first `members` of them.
+    pub(crate) fn new(seed: u64, count: usize, members: usize, config: &Config) -> Self {
+        let map = monmap(0, &(0..members).collect::<Vec<_>>());
+        let nodes = (0..count).map(|index| Node::new(index, config.clone(), &map)).collect();
+        Self {
+            time: Duration::ZERO,
+            nodes,
+            oracle: Oracle::default(),
+            rng: ChaCha12Rng::seed_from_u64(seed),
+            weather: Weather::default(),
+            queue: BTreeMap::new(),
+            order: 0,
+            cut: BTreeSet::new(),
+            held: BTreeMap::new(),
+            last_delivery: BTreeMap::new(),
+            links: BTreeMap::new(),
+            serial: 0,
+            messages: 0,
+        }
+    }
+
+    /// All up, with a quorum of all members.
+    pub(crate) fn up(seed: u64, count: usize) -> Self {
+        let mut cluster = Self::new(seed, count, count, &Config::default());
+        for node in 0..count {
+            cluster.start(node);
+        }
+        cluster.run_until("a first quorum", ms(3000), |c| c.quorum_size() == count && c.leader().is_some());
+        cluster.write();
+        cluster
+    }
+
+    fn push(&mut self, at: Duration, item: Item) {
+        self.order += 1;
+        self.queue.insert((at, self.order), item);
+    }
+
+    fn between(&mut self, (low, high): (u64, u64)) -> Duration {
+        Duration::from_micros(self.rng.random_range(low..=high))
+    }
+
+    pub(crate) fn start(&mut self, node: usize) {
+        let mut seed = [0; 32];
+        for byte in &mut seed {
+            *byte = self.rng.random_range(0..=255u8);
+        }
+        self.nodes[node].boot(seed);
+        let life = self.nodes[node].life;
+        self.feed(node, Event::Started);
+        for other in 0..self.nodes.len() {
+            if other != node && self.nodes[other].runs() && !self.is_cut(node, other) {
+                self.connect(node, other);
+            } else if other != node && !self.nodes[other].runs() && !self.is_cut(node, other) {
+                let event = Event::PeerDown { peer: addrs(other) };
+                self.push(self.time + ms(1), Item::Session { node, life, event });
+            }
+        }
+    }
+
+    /// A session between two is made anew; what was under way in it is lost.
+    pub(crate) fn connect(&mut self, a: usize, b: usize) {
+        *self.links.entry(pair(a, b)).or_default() += 1;
+        self.held.remove(&(a, b));
+        self.held.remove(&(b, a));
+        let at = self.time + self.between((200, 3000));
+        for (node, other) in [(a, b), (b, a)] {
+            let event = Event::PeerConnected { peer: addrs(other), features: u64::MAX };
+            let life = self.nodes[node].life;
+            // What is sent from now on arrives after the news of the session.
+            let last = self.last_delivery.entry((other, node)).or_default();
+            *last = (*last).max(at);
+            self.push(at, Item::Session { node, life, event });
+        }
+    }
+
+    /// The process dies; peers learn of the closed connection, unless they are cut off.
+    pub(crate) fn kill(&mut self, node: usize) {
+        self.nodes[node].kill();
+        self.after_death(node);
+    }
+
+    /// The machine dies, with some of what was not synced.
+    pub(crate) fn crash(&mut self, node: usize) {
+        let kept = self.rng.random_range(0..4);
+        self.nodes[node].crash(kept);
+        self.after_death(node);
+    }
+
+    fn after_death(&mut self, node: usize) {
+        for other in 0..self.nodes.len() {
+            if other == node {
+                continue;
+            }
+            *self.links.entry(pair(node, other)).or_default() += 1;
+            self.held.remove(&(other, node));
+            self.held.remove(&(node, other));
+            if self.nodes[other].runs() && !self.is_cut(node, other) {
+                let event = Event::PeerDown { peer: addrs(node) };
+                let life = self.nodes[other].life;
+                let at = self.time + self.between((100, 1000));
+                self.push(at, Item::Session { node: other, life, event });
+            }
+        }
+    }
+
+    pub(crate) fn pause(&mut self, node: usize) {
+        self.nodes[node].paused = true;
+    }
+
+    pub(crate) fn resume(&mut self, node: usize) {
+        self.nodes[node].paused = false;
+        let life = self.nodes[node].life;
+        // The deadline is long past: a process that wakes sees its timer and its sockets in any order.
+        if self.rng.random_bool(0.5) {
+            self.feed(node, Event::Deadline);
+        }
+        for event in std::mem::take(&mut self.nodes[node].inbox) {
+            self.feed(node, event);
+        }
+        if !self.nodes[node].disk.is_empty() {
+            self.push(self.time, Item::Disk { node, life });
+        }
+        self.push(self.time, Item::Wake { node, life });
+    }
+
+    pub(crate) fn is_cut(&self, a: usize, b: usize) -> bool {
+        self.cut.contains(&pair(a, b))
+    }
+
+    pub(crate) fn cut(&mut self, a: usize, b: usize) {
+        self.cut.insert(pair(a, b));
+    }
+
+    pub(crate) fn isolate(&mut self, node: usize) {
+        for other in (0..self.nodes.len()).filter(|other| *other != node) {
+            self.cut(node, other);
+        }
+    }
+
+    pub(crate) fn heal(&mut self) {
+        for (a, b) in std::mem::take(&mut self.cut) {
+            if self.nodes[a].runs() && self.nodes[b].runs() {
+                if self.rng.random_bool(0.5) {
+                    self.connect(a, b);
+                    continue;
+                }
+                for (from, to) in [(a, b), (b, a)] {
+                    for message in self.held.remove(&(from, to)).unwrap_or_default() {
+                        self.transmit(from, to, message);
+                    }
+                }
+            } else {
+                for (node, dead) in [(a, b), (b, a)] {
+                    if self.nodes[node].runs() && !self.nodes[dead].runs() {
+                        let event = Event::PeerDown { peer: addrs(dead) };
+                        let life = self.nodes[node].life;
+                        self.push(self.time + ms(1), Item::Session { node, life, event });
+                    }
+                }
+            }
+        }
+    }
+
+    fn transmit(&mut self, from: usize, to: usize, message: Envelope) {
+        if self.is_cut(from, to) {
+            self.held.entry((from, to)).or_default().push_back(message);
+            return;
+        }
+        if !self.nodes[to].runs() {
+            return;
+        }
+        self.messages += 1;
+        let delay = self.between(self.weather.delay_us);
+        let last = self.last_delivery.entry((from, to)).or_default();
+        let at = (self.time + delay).max(*last);
+        *last = at;
+        let link = self.links.get(&pair(from, to)).copied().unwrap_or(0);
+        self.push(at, Item::Deliver { from, to, link, message });
+    }
+
+    pub(crate) fn feed(&mut self, node: usize, event: Event) {
+        if self.nodes[node].paused {
+            if !matches!(event, Event::Deadline) {
+                self.nodes[node].inbox.push_back(event);
+            }
+            return;
+        }
+        let effects = self.nodes[node].handle(self.time, event, &mut self.oracle);
+        self.carry_out(node, effects);
+    }
+
+    pub(crate) fn carry_out(&mut self, node: usize, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Persist { id, transaction, sync } => self.persist(node, id, transaction, sync),
+                Effect::Send { to, message, .. } => {
+                    if let Some(to) = (0..self.nodes.len()).find(|other| addrs(*other) == to) {
+                        // Every message crosses the wire as bytes.
+                        let message = Envelope::decode(&message.to_raw()).unwrap();
+                        self.transmit(node, to, message);
+                    }
+                }
+                Effect::Log(level, text) => {
+                    if std::env::var_os("SIM_LOG").is_some() {
+                        println!("{:>10.3} {} {level:?} {text}", self.time.as_secs_f64() * 1e3, name(node));
+                    }
+                }
+                Effect::Peers { .. } | Effect::DropPeer { .. } => {}
+                other => panic!("the consensus has no business with {other:?}"),
+            }
+        }
+        if self.nodes[node].halted.is_some() && self.nodes[node].consensus.is_none() {
+            self.after_death(node);
+        }
+        let life = self.nodes[node].life;
+        if let Some(due) = self.nodes[node].deadline() {
+            self.push(due.max(self.time), Item::Wake { node, life });
+        }
+    }
+
+    fn persist(&mut self, node: usize, id: WriteId, transaction: Transaction, sync: bool) {
+        let takes = if sync { self.between(self.weather.sync_us) } else { self.between((10, 100)) };
+        let life = self.nodes[node].life;
+        let queue = &mut self.nodes[node].disk;
+        let at = queue.back().map_or(self.time, |(at, ..)| (*at).max(self.time)) + takes;
+        queue.push_back((at, id, transaction, sync));
+        self.push(at, Item::Disk { node, life });
+    }
+
+    /// Runs the next event; its time, or none when nothing is left.
+    fn step(&mut self) -> bool {
+        let Some(((at, _), item)) = self.queue.pop_first() else { return false };
+        self.time = self.time.max(at);
+        match item {
+            Item::Deliver { from, to, link, message } => {
+                let current = self.links.get(&pair(from, to)).copied().unwrap_or(0);
+                if link == current {
+                    self.feed(to, Event::PeerMessage { peer: addrs(from), message });
+                }
+            }
+            Item::Session { node, life, event } => {
+                if self.nodes[node].life == life {
+                    self.feed(node, event);
+                }
+            }
+            Item::Disk { node, life } => self.disk(node, life),
+            Item::Wake { node, life } => {
+                let due = self.nodes[node].deadline().is_some_and(|due| due <= self.time);
+                if self.nodes[node].life == life && due && !self.nodes[node].paused {
+                    self.feed(node, Event::Deadline);
+                }
+            }
+        }
+        true
+    }
+
+    fn disk(&mut self, node: usize, life: u64) {
+        if self.nodes[node].life != life || self.nodes[node].paused {
+            return;
+        }
+        while self.nodes[node].disk.front().is_some_and(|(at, ..)| *at <= self.time) {
+            let Some((_, id, transaction, sync)) = self.nodes[node].disk.pop_front() else { return };
+            self.nodes[node].store.apply(&[transaction], sync).unwrap();
+            self.feed(node, Event::Persisted(id));
+            if self.nodes[node].life != life {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn run(&mut self, time: Duration) {
+        let end = self.time + time;
+        while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= end) {
+            self.step();
+        }
+        self.time = end;
+    }
+
+    /// Runs until the condition holds and returns how long it took.
+    pub(crate) fn run_until(&mut self, what: &str, within: Duration, holds: impl Fn(&Self) -> bool) -> Duration {
+        let start = self.time;
+        while !holds(self) {
+            assert!(self.time < start + within, "{what} did not come within {within:?}: {}", self.describe());
+            assert!(self.step(), "nothing happens any more, and {what} did not come");
+        }
+        self.time - start
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let one = |node: &Node| match &node.consensus {
+            Some(c) => format!(
+                "{}: {:?} epoch {} lc {} {} quorum {:?}",
+                name(node.index),
+                c.role(),
+                c.epoch(),
+                c.last_committed(),
+                c.paxos_state(),
+                c.view().map(|view| view.members.iter().map(|r| r.0).collect::<Vec<_>>())
+            ),
+            None => format!("{}: down {:?}", name(node.index), node.halted),
+        };
+        self.nodes.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
+
+    /// The node that leads and may propose, or has something in flight.
+    pub(crate) fn leader(&self) -> Option<usize> {
+        (0..self.nodes.len()).find(|node| {
+            let n = &self.nodes[*node];
+            n.runs() && !n.paused && n.consensus().role() == Role::Leader && n.consensus().can_propose()
+        })
+    }
+
+    pub(crate) fn quorum_size(&self) -> usize {
+        let leader = self.leader().map(|leader| self.nodes[leader].consensus());
+        leader.and_then(|c| c.view().map(|view| view.members.len())).unwrap_or(0)
+    }
+
+    /// Offers a write to whoever may take it; its serial.
+    pub(crate) fn try_write(&mut self) -> Option<u64> {
+        let leader = self.leader()?;
+        self.propose_at(leader)
+    }
+
+    pub(crate) fn propose_at(&mut self, node: usize) -> Option<u64> {
+        self.serial += 1;
+        let serial = self.serial;
+        let mut write = Transaction::new();
+        write.put("kv", format!("w{serial}"), vec![b'x'; 20]);
+        if self.nodes[node].runs() && self.nodes[node].consensus().last_committed().0 == 0 {
+            put_map(&mut write, &self.first_map(node));
+        }
+        let effects = self.nodes[node].propose(self.time, serial, write, &mut self.oracle)?;
+        self.carry_out(node, effects);
+        Some(serial)
+    }
+
+    fn first_map(&self, node: usize) -> MonMap {
+        let mut map = self.nodes[node].consensus().monmap().clone();
+        map.epoch = MapEpoch(1);
+        map
+    }
+
+    /// Proposes changes at the leader and waits until they are committed.
+    pub(crate) fn commit(&mut self, mut write: Transaction) {
+        self.run_until("a leader", ms(10_000), |c| c.leader().is_some());
+        let leader = self.leader().unwrap();
+        self.serial += 1;
+        let serial = self.serial;
+        write.put("kv", format!("w{serial}"), "x");
+        if self.nodes[leader].consensus().last_committed().0 == 0 {
+            put_map(&mut write, &self.first_map(leader));
+        }
+        let before = self.oracle.acked_count();
+        let effects = self.nodes[leader].propose(self.time, serial, write, &mut self.oracle).unwrap();
+        self.carry_out(leader, effects);
+        self.run_until("the commit", ms(5000), |c| c.oracle.acked_count() > before);
+    }
+
+    /// One write, waited for.
+    pub(crate) fn write(&mut self) {
+        self.commit(Transaction::new());
+    }
+
+    /// A write that is retried until acknowledged; how long that took.
+    pub(crate) fn write_through(&mut self, within: Duration) -> Duration {
+        let start = self.time;
+        let before = self.oracle.acked_count();
+        while self.oracle.acked_count() == before {
+            assert!(self.time < start + within, "no write within {within:?}: {}", self.describe());
+            self.try_write();
+            self.run(Duration::from_micros(200));
+        }
+        self.time - start
+    }
+
+    pub(crate) fn read_at(&mut self, node: usize) {
+        let effects = self.nodes[node].read(self.time, &mut self.oracle);
+        self.carry_out(node, effects);
+    }
+
+    /// Everything heals, everybody runs: a quorum of all members, the same log, nothing lost.
+    pub(crate) fn settle_down(&mut self) {
+        self.weather = Weather::default();
+        self.heal();
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].paused {
+                self.resume(node);
+            }
+            if !self.nodes[node].runs() && self.nodes[node].halted.is_none() {
+                self.start(node);
+            }
+        }
+        let members = |c: &Self| c.leader().map_or(usize::MAX, |l| c.nodes[l].consensus().monmap().size());
+        self.run_until("a whole quorum", ms(60_000), |c| c.quorum_size() == members(c));
+        for _ in 0..3 {
+            self.write_through(ms(20_000));
+        }
+        self.run_until("the same log everywhere", ms(20_000), |c| {
+            let lasts: BTreeSet<u64> = c.nodes.iter().filter(|n| n.runs()).map(|n| n.committed).collect();
+            lasts.len() == 1
+        });
+        for node in self.nodes.iter().filter(|node| node.runs()) {
+            self.oracle.nothing_lost(node.index, &node.store);
+        }
+    }
+}
+
+pub(crate) fn monmap(epoch: u32, members: &[usize]) -> MonMap {
+    let mut map = MonMap { fsid: fsid(), epoch: MapEpoch(epoch), ..MonMap::default() };
+    for member in members {
+        map.add(MonInfo::new(name(*member), addrs(*member))).unwrap();
+    }
+    map
+}
+
+pub(crate) fn put_map(write: &mut Transaction, map: &MonMap) {
+    write.put("monmap", map.epoch.to_string(), map.to_bytes());
+    write.put_u64("monmap", "last_committed", u64::from(map.epoch.0));
+    write.put_u64("monmap", "first_committed", 1);
+}
+
+pub(crate) fn put_learner(write: &mut Transaction, node: usize) {
+    let who: AddrVec = addrs(node);
+    debug_assert_eq!(AddrVec::from_bytes(&who.to_bytes()).as_ref(), Ok(&who));
+    write.put("kv", format!("learner/{}", name(node)), who.to_bytes());
+}
+
+pub(crate) fn count_keys(store: &dyn KvRead, prefix: &str) -> usize {
+    store.scan(prefix, "", usize::MAX).unwrap().len()
+}

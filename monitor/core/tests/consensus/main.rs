@@ -1,0 +1,9 @@
+//! Clusters of `Consensus` on a simulated network and disk, stepped in virtual time from a seed.
+
+mod cluster;
+mod failover;
+mod membership;
+mod node;
+mod oracle;
+mod random;
+mod sync;

@@ -1,0 +1,128 @@
+//! Joining, leaving, replacing, following.
+
+use mon_core::consensus::Role;
+use mon_core::effect::Halt;
+use mon_types::kv::Transaction;
+
+use crate::cluster::{Cluster, monmap, ms, put_learner, put_map};
+
+fn change(c: &mut Cluster, epoch: u32, members: &[usize]) {
+    let mut write = Transaction::new();
+    put_map(&mut write, &monmap(epoch, members));
+    c.commit(write);
+}
+
+/// Three members and a fourth process outside.
+fn three_and_one(seed: u64, learner: bool) -> Cluster {
+    let mut c = Cluster::new(seed, 4, 3, &Default::default());
+    for node in 0..3 {
+        c.start(node);
+    }
+    c.run_until("a quorum", ms(3000), |c| c.quorum_size() == 3);
+    c.write();
+    c.nodes[3].config.learner = learner;
+    c.start(3);
+    c
+}
+
+#[test]
+fn a_member_joins_and_leaves() {
+    for seed in 0..20 {
+        let mut c = three_and_one(seed, false);
+        for _ in 0..30 {
+            c.write();
+        }
+        c.run(ms(1500));
+        assert_eq!(c.nodes[3].consensus().role(), Role::Probing);
+        change(&mut c, 2, &[0, 1, 2, 3]);
+        c.run_until("a quorum of four", ms(5000), |c| c.quorum_size() == 4);
+        c.write();
+        change(&mut c, 3, &[0, 2, 3]);
+        c.run_until("a quorum of three", ms(5000), |c| c.quorum_size() == 3);
+        c.run(ms(2000));
+        assert_eq!(c.nodes[1].halted, Some(Halt::Removed));
+        c.settle_down();
+    }
+}
+
+#[test]
+fn the_leader_can_be_removed() {
+    for seed in 0..20 {
+        let mut c = Cluster::up(seed, 3);
+        change(&mut c, 2, &[1, 2]);
+        c.run_until("the other two", ms(5000), |c| c.quorum_size() == 2);
+        c.run(ms(1000));
+        assert_eq!(c.nodes[0].halted, Some(Halt::Removed));
+        c.settle_down();
+    }
+}
+
+#[test]
+fn a_learner_follows_without_a_vote_and_then_replaces_a_voter() {
+    for seed in 0..20 {
+        let mut c = three_and_one(seed, true);
+        let mut write = Transaction::new();
+        put_learner(&mut write, 3);
+        c.commit(write);
+        for _ in 0..30 {
+            c.write();
+            c.run(ms(2));
+        }
+        c.run_until("the learner to follow", ms(5000), |c| {
+            c.nodes[3].consensus().role() == Role::Learner && c.nodes[3].committed == c.nodes[0].committed
+        });
+        assert_eq!(c.quorum_size(), 3);
+        c.read_at(3);
+        c.run(ms(50));
+        assert!(c.oracle.reads_answered >= 1);
+        // The learner survives a change of leader.
+        c.kill(0);
+        c.write_through(ms(2000));
+        c.run_until("the learner to follow the next leader", ms(5000), |c| {
+            c.nodes[3].consensus().role() == Role::Learner && c.nodes[3].committed == c.nodes[1].committed
+        });
+        c.start(0);
+        c.run_until("all back", ms(5000), |c| c.quorum_size() == 3);
+        change(&mut c, 2, &[0, 1, 3]);
+        c.run_until("the new three", ms(5000), |c| c.quorum_size() == 3);
+        c.run(ms(2000));
+        assert_eq!(c.nodes[2].halted, Some(Halt::Removed));
+        c.settle_down();
+    }
+}
+
+#[test]
+fn a_replacement_is_never_committed_where_the_new_majority_could_miss_it() {
+    // b is cut off; a and c alone must not swap c for d: b and d would be a majority that knows nothing.
+    let mut c = three_and_one(5, true);
+    c.run(ms(1500));
+    c.isolate(1);
+    let mut write = Transaction::new();
+    put_map(&mut write, &monmap(2, &[0, 1, 3]));
+    let leader = c.leader().unwrap();
+    let before = c.oracle.acked_count();
+    let (time, serial) = (c.time, 1_000_000);
+    write.put("kv", format!("w{serial}"), "x");
+    let effects = c.nodes[leader].propose(time, serial, write, &mut c.oracle).unwrap();
+    c.carry_out(leader, effects);
+    c.run(ms(10_000));
+    assert_eq!(c.oracle.acked_count(), before);
+    c.heal();
+    c.run_until("the replacement", ms(10_000), |c| c.nodes[2].halted == Some(Halt::Removed));
+    c.settle_down();
+}
+
+#[test]
+fn a_cluster_grows_from_one() {
+    let mut c = Cluster::new(9, 3, 1, &Default::default());
+    c.start(0);
+    c.run_until("one", ms(1000), |c| c.quorum_size() == 1);
+    c.write();
+    c.start(1);
+    change(&mut c, 2, &[0, 1]);
+    c.run_until("two", ms(5000), |c| c.quorum_size() == 2);
+    c.start(2);
+    change(&mut c, 3, &[0, 1, 2]);
+    c.run_until("three", ms(5000), |c| c.quorum_size() == 3);
+    c.settle_down();
+}

@@ -1,0 +1,74 @@
+//! Everything at once, from seeds: first anything may fail, then all heals and must come to rest.
+
+use rand::RngExt;
+
+use crate::cluster::{Cluster, Weather, ms};
+
+fn torture(seed: u64, count: usize, rounds: usize) -> Cluster {
+    let mut c = Cluster::up(seed, count);
+    if c.rng.random_bool(0.5) {
+        c.weather = Weather { delay_us: (50, 30_000), sync_us: (200, 20_000) };
+    }
+    for _ in 0..rounds {
+        let node = c.rng.random_range(0..count);
+        let other = (node + c.rng.random_range(1..count.max(2))) % count;
+        match c.rng.random_range(0..40u32) {
+            0 if c.nodes[node].runs() => c.crash(node),
+            1 if c.nodes[node].runs() => c.kill(node),
+            0..=5 if !c.nodes[node].runs() => c.start(node),
+            6 if c.nodes[node].runs() => c.pause(node),
+            7..=10 if c.nodes[node].paused => c.resume(node),
+            11 if node != other => c.cut(node, other),
+            12 => c.isolate(node),
+            13..=16 => c.heal(),
+            17 if node != other && c.nodes[node].runs() && c.nodes[other].runs() && !c.is_cut(node, other) => {
+                c.connect(node, other);
+            }
+            _ => {
+                // Anybody who believes to lead may take writes, anybody in a quorum reads.
+                c.propose_at(node);
+                c.read_at(other);
+            }
+        }
+        let pause = c.rng.random_range(0..60);
+        c.run(ms(pause));
+        c.try_write();
+    }
+    c.settle_down();
+    c
+}
+
+#[test]
+fn three_members() {
+    let mut acked = 0;
+    for seed in 0..150 {
+        acked += torture(1000 + seed, 3, 150).oracle.acked_count();
+    }
+    assert!(acked > 1000, "{acked} writes in all: the test tests nothing");
+}
+
+#[test]
+fn five_members() {
+    for seed in 0..60 {
+        torture(2000 + seed, 5, 150);
+    }
+}
+
+#[test]
+fn one_and_two_members() {
+    for seed in 0..40 {
+        torture(3000 + seed, 1, 100);
+        torture(4000 + seed, 2, 100);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let trace = |seed| {
+        let c = torture(seed, 3, 100);
+        (c.time, c.messages, c.oracle.elections, c.oracle.acked_count(), c.oracle.reads_answered)
+    };
+    for seed in 0..5 {
+        assert_eq!(trace(seed), trace(seed));
+    }
+}
