@@ -83,6 +83,9 @@ pub struct Config {
     /// (`mon_con_tracker_persist_interval`).
     pub connection_score_persist_interval: u64,
 
+    /// Whether to keep to what stock monitors do, even among our own: their rule for commits and reads, no
+    /// messages that they lack. Default no.
+    pub stock_rule: bool,
     /// Whether to follow as a learner where the monmap does not hold us, instead of asking to join.
     /// Default no.
     pub learner: bool,
@@ -125,6 +128,7 @@ impl Default for Config {
             connection_score_halflife: 43_200.0,
             elector_ignore_propose_margin: 0.0005,
             connection_score_persist_interval: 10,
+            stock_rule: false,
             learner: false,
             services: Settings::default(),
         }

@@ -107,6 +107,10 @@ pub struct Consensus {
     pub(crate) learners: BTreeMap<String, AddrVec>,
     /// Whether we have ever been in a quorum.
     pub(crate) joined: bool,
+    /// Whether we had been before this quorum: whether leases of another can be about.
+    pub(crate) joined_before: bool,
+    /// Who led the last quorum that we were in, since we started.
+    pub(crate) last_leader: Option<AddrVec>,
     pub(crate) role: Role,
     pub(crate) paxos: Paxos,
     pub(crate) elector: Elector,
@@ -160,6 +164,8 @@ impl Consensus {
             map_is_ours_to_keep: known,
             learners: BTreeMap::new(),
             joined: store.read("monitor", "joined")?.is_some(),
+            joined_before: false,
+            last_leader: None,
             role: Role::Probing,
             view: None,
             following: None,

@@ -310,8 +310,14 @@ impl Elector {
         m.scoring = self.scores.tracker().to_bytes();
         m.strategy = scene.strategy() as u8;
         m.metadata = scene.identity.metadata.clone();
-        Mark { first: scene.first, last: scene.last, all_ours: false }.put(&mut m.metadata);
+        self.put_mark(scene, &mut m, false);
         m
+    }
+
+    fn put_mark(&self, scene: &Scene<'_>, m: &mut MMonElection, all_ours: bool) {
+        if !self.config.stock_rule {
+            Mark { first: scene.first, last: scene.last, all_ours }.put(&mut m.metadata);
+        }
     }
 
     fn claim(&self, scene: &Scene<'_>, rank: Rank, now: Duration) -> Claim {
@@ -325,7 +331,7 @@ impl Elector {
             mon_features: scene.identity.mon_features,
             release: scene.identity.release as u8,
             metadata: scene.identity.metadata.clone(),
-            ours: true,
+            ours: !self.config.stock_rule,
         }
     }
 }

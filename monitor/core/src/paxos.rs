@@ -276,7 +276,7 @@ impl Paxos {
             (PaxosOp::Last, Some(rank)) if leading => self.handle_last(cx, rank, m),
             (PaxosOp::Accept, Some(rank)) if leading => self.handle_accept(cx, rank, &m),
             (PaxosOp::LeaseAck, Some(rank)) if leading => {
-                self.lease.acked(rank);
+                self.handle_lease_ack(cx, rank, &m);
                 Ok(())
             }
             _ => {

@@ -71,6 +71,11 @@ impl Liveness {
         self.peers.get(addrs).is_some_and(|peer| peer.connected && !peer.down)
     }
 
+    /// Whether its process is gone: it closed its connection, or nobody listens where it was.
+    pub(crate) fn is_down(&self, addrs: &AddrVec) -> bool {
+        self.peers.get(addrs).is_some_and(|peer| peer.down)
+    }
+
     /// Whether there is reason to believe that it is dead, paused or cut off.
     pub(crate) fn is_dead(&self, addrs: &AddrVec, now: Duration) -> bool {
         self.peers.get(addrs).is_some_and(|peer| {

@@ -183,7 +183,12 @@ impl Consensus {
             self.publish_peers(cx, true);
             return self.bootstrap(cx, "learned a peer's name");
         }
-        if self.role != Role::Probing || self.exited {
+        if self.role == Role::Electing {
+            // It may have refused our proposal for the older map that came with it.
+            self.with_elector(cx, |elector, cx, scene| elector.propose_again(cx, scene, from));
+            return Ok(());
+        }
+        if self.exited {
             return Ok(());
         }
         if let Some(kind) = self.sync_needed(m) {

@@ -1,6 +1,7 @@
 //! From elections to terms: what happens when a quorum forms, shrinks, or loses somebody.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mon_types::addr::AddrVec;
 use mon_types::encode::{Decode, Encode};
@@ -84,6 +85,7 @@ impl Consensus {
         self.leave(cx);
         self.role = if we_lead { Role::Leader } else { Role::Peon };
         self.election_wanted = false;
+        self.joined_before = self.joined;
         self.note_joined(cx);
         self.command_table = settled.command_table.clone();
         let view = QuorumView {
@@ -103,14 +105,36 @@ impl Consensus {
         let term = self.term(&view, rule, settled.quorum);
         if we_lead {
             let preface = self.preface(cx, &view.metadata)?;
+            let hold = self.lease_hold(cx, &term);
             self.paxos.lead(cx, term, preface)?;
+            if let Some(until) = hold {
+                cx.out.log(Level::Info, "waiting until the leases of those who are missing have ended");
+                self.paxos.hold(until);
+            }
         } else {
             self.paxos.follow(cx, term);
         }
         self.timecheck.start(cx.now.mono, we_lead);
+        self.last_leader = Some(view.leader_addrs.clone());
         self.view = Some(view.clone());
         self.outcomes.push(Outcome::QuorumFormed(view));
         self.finish_step_down(cx)
+    }
+
+    /// Under the stock rule: until when a member that this quorum lacks may still read what the last one gave it
+    /// to read. A peon may for a lease; a stock leader renews its own until it misses acknowledgements. Those
+    /// whose processes are gone read nothing.
+    fn lease_hold(&self, cx: &Cx<'_>, term: &Term) -> Option<Duration> {
+        if term.rule == Rule::Majority || !self.joined_before {
+            return None;
+        }
+        let missing = term.addrs.iter().filter(|(rank, _)| !term.quorum.contains(rank));
+        let mut alive =
+            missing.map(|(_, addrs)| addrs).filter(|addrs| !self.liveness.is_down(addrs)).peekable();
+        alive.peek()?;
+        let led = alive.any(|addrs| self.last_leader.as_ref().is_none_or(|leader| leader == addrs));
+        let renewed = if led { self.config.lease_ack_timeout } else { Duration::ZERO };
+        Some(cx.now.mono + renewed + self.config.lease)
     }
 
     pub(crate) fn term(&self, view: &QuorumView, rule: Rule, quorum: BTreeSet<Rank>) -> Term {
@@ -171,12 +195,9 @@ impl Consensus {
         Ok(())
     }
 
-    pub(crate) fn preface_deadline(&self) -> Option<std::time::Duration> {
+    pub(crate) fn preface_deadline(&self) -> Option<Duration> {
         let wait = self.can_propose() && self.paxos.has_preface() && self.paxos.last_committed() > Version(0);
-        wait.then(|| {
-            self.active_since
-                .map_or(std::time::Duration::ZERO, |since| since + self.config.leader_silence_max)
-        })
+        wait.then(|| self.active_since.map_or(Duration::ZERO, |since| since + self.config.leader_silence_max))
     }
 
     /// A peer's process is gone, or cannot be reached.

@@ -97,7 +97,7 @@ impl Elector {
         m.mon_features = mon_features;
         m.sharing = scene.identity.command_table.clone();
         m.metadata.clear();
-        Mark { first: scene.first, last: scene.last, all_ours }.put(&mut m.metadata);
+        self.put_mark(scene, &mut m, all_ours);
         for rank in quorum.iter().filter(|rank| **rank != me) {
             if let Some(addrs) = scene.members.addrs_of(*rank) {
                 send(cx, addrs, m.clone(), self.gate);

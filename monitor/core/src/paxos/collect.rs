@@ -139,7 +139,7 @@ impl Paxos {
     }
 
     /// Ends phase 1 when enough have promised.
-    fn maybe_recovered(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
+    pub(super) fn maybe_recovered(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
         let (Phase::Recovering(collect), Some(term)) = (&mut self.phase, &self.term) else { return Ok(()) };
         let promised: BTreeSet<Rank> = collect.promised.keys().copied().collect();
         let enough = match term.rule {
@@ -147,7 +147,7 @@ impl Paxos {
             Rule::Stock => promised == term.quorum,
         };
         // Our own promise must be on disk like any other: the number must not be used twice.
-        if !enough || term.me.is_none_or(|me| !promised.contains(&me)) {
+        if !enough || self.lease.is_held(cx.now.mono) || term.me.is_none_or(|me| !promised.contains(&me)) {
             return Ok(());
         }
         let first = self.log.first();

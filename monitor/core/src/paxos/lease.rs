@@ -1,7 +1,9 @@
 //! Beside stock monitors: reads under leases with a wall-clock end, as Ceph has them.
 //!
 //! Leases are renewed by the leader while it is active, end at a peon with the next begin, and are why every
-//! member of such a quorum must accept before a value is chosen.
+//! member of such a quorum must accept before a value is chosen. A leader of ours reads by a lease that all
+//! its peons have acknowledged (a stock leader trusts its own), and a new leader of ours commits nothing
+//! while somebody whom the election left out may still read: see [`Paxos::hold`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,7 +25,11 @@ pub(super) struct Lease {
     /// own monotonic clock, so that a wall clock that is set back does not stretch it.
     wall_end: Option<UTime>,
     end: Duration,
-    /// Leader: when to renew, who has acknowledged, and by when all must have.
+    /// Leader: until when this term must not commit, since others may still read the state before it.
+    hold: Duration,
+    /// Leader: when leases were last given out, when to renew them, who has acknowledged, and by when all must.
+    given_at: Duration,
+    overlaps: bool,
     renew_at: Duration,
     acked: BTreeSet<Rank>,
     ack_deadline: Option<Duration>,
@@ -41,8 +47,8 @@ impl Lease {
         self.end = Duration::ZERO;
     }
 
-    pub(super) fn acked(&mut self, rank: Rank) {
-        self.acked.insert(rank);
+    pub(super) fn is_held(&self, now: Duration) -> bool {
+        now < self.hold
     }
 }
 
@@ -65,7 +71,8 @@ impl Paxos {
         let Some(mut m) = self.message(cx, PaxosOp::Lease) else { return };
         let now = cx.now.mono;
         m.lease_timestamp = UTime::from_duration(cx.now.wall.to_duration() + self.config.lease);
-        self.lease.end = now + self.config.lease;
+        self.lease.overlaps = self.lease.ack_deadline.is_some();
+        self.lease.given_at = now;
         self.lease.renew_at = now + self.config.lease_renew_interval;
         if self.lease.ack_deadline.is_none() {
             self.lease.ack_deadline = Some(now + self.config.lease_ack_timeout);
@@ -73,6 +80,29 @@ impl Paxos {
         self.lease.acked = self.term.iter().filter_map(|term| term.me).collect();
         self.broadcast(cx, &m, None);
         self.release_leased_reads(cx);
+    }
+
+    /// Leader: a peon has the lease. Once all have, we may read for as long as they may.
+    pub(super) fn handle_lease_ack(&mut self, cx: &mut Cx<'_>, from: Rank, m: &MMonPaxos) {
+        if m.last_committed != self.log.last() || !matches!(self.phase, Phase::Active) {
+            return;
+        }
+        self.lease.acked.insert(from);
+        if self.term.as_ref().is_some_and(|term| self.lease.acked.is_superset(&term.quorum)) {
+            self.lease.ack_deadline = None;
+            // An acknowledgement does not say of which lease: after a renewal before all had answered, it may
+            // be of the one before.
+            let doubt = if self.lease.overlaps { self.config.lease_renew_interval } else { Duration::ZERO };
+            self.lease.end =
+                self.lease.end.max((self.lease.given_at + self.config.lease).saturating_sub(doubt));
+            self.release_leased_reads(cx);
+        }
+    }
+
+    /// Leader: for how long nothing may be committed, because somebody outside of this quorum may still read
+    /// under a lease of the term before.
+    pub(crate) fn hold(&mut self, until: Duration) {
+        self.lease.hold = until;
     }
 
     /// Peon: may read until the stamp, if nothing has been committed that we lack.
@@ -98,7 +128,12 @@ impl Paxos {
 
     pub(super) fn tick_lease_leading(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
         let now = cx.now.mono;
+        if self.lease.hold > Duration::ZERO && now >= self.lease.hold {
+            self.lease.hold = Duration::ZERO;
+            self.maybe_recovered(cx)?;
+        }
         match &self.phase {
+            Phase::Recovering(_) if self.lease.is_held(now) => {}
             Phase::Recovering(c) if now >= c.since + self.config.accept_timeout => {
                 self.bootstrap("a peon does not answer collect");
             }
@@ -117,10 +152,7 @@ impl Paxos {
 
     fn check_lease(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now.mono;
-        let all = self.term.as_ref().is_some_and(|term| self.lease.acked.is_superset(&term.quorum));
-        if all {
-            self.lease.ack_deadline = None;
-        } else if self.lease.ack_deadline.is_some_and(|deadline| now >= deadline) {
+        if self.lease.ack_deadline.is_some_and(|deadline| now >= deadline) {
             self.bootstrap("a peon does not acknowledge the lease");
             return;
         }
@@ -146,6 +178,7 @@ impl Paxos {
             );
         }
         match &self.phase {
+            Phase::Recovering(_) if self.lease.hold > Duration::ZERO => Some(self.lease.hold),
             Phase::Recovering(c) => Some(c.since + self.config.accept_timeout),
             Phase::Proposing(p) => Some(p.since + self.config.accept_timeout),
             Phase::Active => Some(self.lease.ack_deadline.unwrap_or(Duration::MAX).min(self.lease.renew_at)),

@@ -10,13 +10,13 @@ use mon_core::config::Config;
 use mon_core::consensus::Role;
 use mon_core::effect::{Effect, WriteId};
 use mon_core::event::Event;
+use mon_store::KvStore;
 use mon_types::addr::AddrVec;
 use mon_types::encode::{Decode, Encode};
 use mon_types::id::MapEpoch;
 use mon_types::kv::{KvRead, Transaction};
 use mon_types::message::Envelope;
 use mon_types::monmap::{MonInfo, MonMap};
-use mon_store::KvStore;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
@@ -350,7 +350,12 @@ impl Cluster {
     }
 
     /// Runs until the condition holds and returns how long it took.
-    pub(crate) fn run_until(&mut self, what: &str, within: Duration, holds: impl Fn(&Self) -> bool) -> Duration {
+    pub(crate) fn run_until(
+        &mut self,
+        what: &str,
+        within: Duration,
+        holds: impl Fn(&Self) -> bool,
+    ) -> Duration {
         let start = self.time;
         while !holds(self) {
             assert!(self.time < start + within, "{what} did not come within {within:?}: {}", self.describe());

@@ -77,7 +77,11 @@ fn a_dead_or_paused_peon_does_not_stall_writes() {
         for pause in [false, true] {
             let mut c = Cluster::up(seed, 3);
             let losses = c.nodes[0].losses;
-            if pause { c.pause(2) } else { c.kill(2) }
+            if pause {
+                c.pause(2)
+            } else {
+                c.kill(2)
+            }
             for _ in 0..40 {
                 let gap = c.write_through(ms(1000));
                 assert!(gap < ms(50), "seed {seed} pause {pause}: {gap:?}");
@@ -85,7 +89,11 @@ fn a_dead_or_paused_peon_does_not_stall_writes() {
             }
             assert_eq!(c.nodes[0].losses, losses, "the quorum never ended");
             assert_eq!(c.quorum_size(), 2, "the quorum shrank");
-            if pause { c.resume(2) } else { c.start(2) }
+            if pause {
+                c.resume(2)
+            } else {
+                c.start(2)
+            }
             c.run_until("the peon back", ms(5000), |c| c.quorum_size() == 3);
             c.settle_down();
         }

@@ -6,4 +6,5 @@ mod membership;
 mod node;
 mod oracle;
 mod random;
+mod stock_rule;
 mod sync;

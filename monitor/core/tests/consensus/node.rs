@@ -17,7 +17,7 @@ use mon_types::addr::AddrVec;
 use mon_types::encode::{Decode, Encode};
 use mon_types::features::{Features, MonFeatures};
 use mon_types::id::Fsid;
-use mon_types::kv::{KvRead as _, Transaction};
+use mon_types::kv::Transaction;
 use mon_types::monmap::MonMap;
 use mon_types::release::Release;
 use mon_types::time::UTime;
@@ -177,7 +177,8 @@ impl Node {
         let result = {
             let cx = &mut Cx { now, store: &store, out: &mut effects };
             let mut consensus = self.consensus.take().unwrap();
-            let result = route(&mut consensus, cx, event).and_then(|()| self.settle(&mut consensus, cx, oracle));
+            let result =
+                route(&mut consensus, cx, event).and_then(|()| self.settle(&mut consensus, cx, oracle));
             self.consensus = Some(consensus);
             result
         };
@@ -185,7 +186,12 @@ impl Node {
         result
     }
 
-    fn settle(&mut self, consensus: &mut Consensus, cx: &mut Cx<'_>, oracle: &mut Oracle) -> Result<(), Halt> {
+    fn settle(
+        &mut self,
+        consensus: &mut Consensus,
+        cx: &mut Cx<'_>,
+        oracle: &mut Oracle,
+    ) -> Result<(), Halt> {
         loop {
             let outcomes = consensus.take_outcomes();
             if outcomes.is_empty() {
@@ -221,7 +227,10 @@ impl Node {
                 oracle.committed(self.index, cx.store, version.0);
                 self.committed = version.0;
                 if let Some(serial) = self.in_flight.take() {
-                    assert!(cx.store.read("kv", &format!("w{serial}")).unwrap().is_some(), "ack of a lost write");
+                    assert!(
+                        cx.store.read("kv", &format!("w{serial}")).unwrap().is_some(),
+                        "ack of a lost write"
+                    );
                     oracle.acked(serial);
                 }
                 self.refresh(consensus, cx)?;

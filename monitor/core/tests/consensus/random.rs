@@ -21,7 +21,11 @@ fn torture(seed: u64, count: usize, rounds: usize) -> Cluster {
             11 if node != other => c.cut(node, other),
             12 => c.isolate(node),
             13..=16 => c.heal(),
-            17 if node != other && c.nodes[node].runs() && c.nodes[other].runs() && !c.is_cut(node, other) => {
+            17 if node != other
+                && c.nodes[node].runs()
+                && c.nodes[other].runs()
+                && !c.is_cut(node, other) =>
+            {
                 c.connect(node, other);
             }
             _ => {

@@ -76,7 +76,11 @@ fn a_requester_may_die_at_any_chunk() {
         let marked = c.nodes[2].store.read("mon_sync", "in_sync").unwrap().is_some();
         c.start(2);
         if marked {
-            assert_eq!(c.nodes[2].consensus().last_committed().0, 0, "a half-filled store counts for nothing");
+            assert_eq!(
+                c.nodes[2].consensus().last_committed().0,
+                0,
+                "a half-filled store counts for nothing"
+            );
         }
         c.run_until("a quorum of three", ms(20_000), |c| c.quorum_size() == 3);
         assert!(c.nodes[2].store.read("mon_sync", "in_sync").unwrap().is_none());
