@@ -117,7 +117,7 @@ fn show(cluster: &Cluster, words: &[&str]) -> Result<()> {
 /// Adds a monitor with `words name address`, makes its directory and starts it.
 fn join(cluster: &mut Cluster, name: &str, words: &[&str]) -> Result<()> {
     let port = cluster.add(name, Kind::Ours);
-    show(cluster, &[words, &[name, &format!("v2:127.0.0.1:{port}")]].concat())?;
+    show(cluster, &[words, &[name, &format!("127.0.0.1:{port}")]].concat())?;
     let map = cluster.inside("monmap").display().to_string();
     cluster.ceph(&["mon", "getmap", "-o", &map])?.ok()?;
     cluster.mkfs(cluster.mon(name)?)?;

@@ -153,18 +153,18 @@ pub(crate) fn the_command(world: &World) -> Result<()> {
 pub(crate) fn membership(world: &World) -> Result<()> {
     let mut cluster = trio(world)?;
     let port = cluster.add("d", Kind::Ours);
-    cluster.ceph(&["mon", "add", "d", &format!("v2:127.0.0.1:{port}")])?.ok()?;
+    cluster.ceph(&["mon", "add", "d", &format!("127.0.0.1:{port}")])?.ok()?;
     cluster.ceph(&["mon", "getmap", "-o", &cluster.inside("monmap").display().to_string()])?.ok()?;
     cluster.mkfs(cluster.mon("d")?)?;
     cluster.start("d")?;
     cluster.wait_for_quorum(&["a", "b", "c", "d"])?;
-    cluster.ceph(&["mon", "add", "d", &format!("v2:127.0.0.1:{port}")])?;
+    cluster.ceph(&["mon", "add", "d", &format!("127.0.0.1:{port}")])?;
     cluster.ceph(&["mon", "rm", "d"])?.ok()?;
     cluster.wait_for_quorum(&["a", "b", "c"])?;
     let code = cluster.reap("d", std::time::Duration::from_secs(20))?;
     ensure!(code.is_some(), "a removed monitor must exit by itself, not by a signal");
     // An absent member's address can be set anew.
-    cluster.ceph(&["mon", "add", "e", "v2:127.0.0.1:5"])?.ok()?;
+    cluster.ceph(&["mon", "add", "e", "127.0.0.1:5"])?.ok()?;
     cluster.ceph(&["mon", "set-addrs", "e", "v2:127.0.0.1:6"])?.ok()?;
     cluster.ceph(&["mon", "dump"])?.says("127.0.0.1:6/0")?;
     cluster.ceph(&["mon", "rm", "e"])?.ok()?;
