@@ -6,6 +6,7 @@ mod hostile;
 mod modes;
 mod peon;
 mod power;
+mod refusals;
 mod shapes;
 mod store;
 mod watch;
@@ -19,7 +20,7 @@ const EACH: &[u8] = &[16, 18, 20];
 const ONE: &[u8] = &[18];
 
 /// All of them, the quick ones first.
-pub(crate) const ALL: [Case; 20] = [
+pub(crate) const ALL: [Case; 23] = [
     Case { name: "cli::exit_codes", releases: EACH, run: cli::exit_codes },
     Case { name: "cli::the_command", releases: EACH, run: cli::the_command },
     Case { name: "cli::membership", releases: EACH, run: cli::membership },
@@ -42,6 +43,9 @@ pub(crate) const ALL: [Case; 20] = [
     Case { name: "peon::survives_the_leader", releases: EACH, run: peon::survives_the_leader },
     Case { name: "power::cut_of_all", releases: ONE, run: power::cut_of_all },
     Case { name: "power::leader_killed", releases: ONE, run: power::leader_killed },
+    Case { name: "refusals::configuration", releases: ONE, run: refusals::configuration },
+    Case { name: "refusals::damaged_store", releases: ONE, run: refusals::damaged_store },
+    Case { name: "refusals::disk", releases: ONE, run: refusals::disk },
     Case { name: "hostile::random_bytes", releases: ONE, run: hostile::random_bytes },
     Case { name: "hostile::half_open", releases: ONE, run: hostile::half_open },
 ];

@@ -95,7 +95,7 @@ impl Cluster {
         };
         cluster.write_configuration()?;
         cluster.make_keys(plan.key_type)?;
-        cluster.make_monmap()?;
+        cluster.make_monmap(plan.key_type)?;
         cluster.mons.iter().try_for_each(|mon| cluster.mkfs(mon))?;
         Ok(cluster)
     }
@@ -118,6 +118,11 @@ impl Cluster {
     /// A path in the folder, as programs of the root see it.
     pub(crate) fn inside(&self, name: &str) -> PathBuf {
         self.stock.inside(&self.path(name))
+    }
+
+    /// The program under test.
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
     }
 
     /// A monitor's data directory, as we see it.
@@ -196,10 +201,15 @@ impl Cluster {
         Said::run(&mut import, "")?.ok().map(drop)
     }
 
-    fn make_monmap(&self) -> Result<()> {
+    fn make_monmap(&self, key_type: &str) -> Result<()> {
         let mut tool = self.stock.tool("monmaptool");
         tool.args(["--create", "--clobber", "--fsid", &self.fsid]);
         tool.args(["--set-min-mon-release", &self.stock.release.to_string(), "--enable-all-features"]);
+        if self.stock.release >= 20 && key_type == "aes" {
+            // Left to itself, the tool of 20 makes a map that allows the new type only.
+            tool.args(["--auth-service-cipher=aes", "--auth-allowed-ciphers=aes,aes256k"]);
+            tool.arg("--auth-preferred-cipher=aes");
+        }
         for mon in &self.mons {
             tool.args(["--addv", &mon.name, &format!("[v2:127.0.0.1:{}]", mon.port)]);
         }

@@ -72,18 +72,18 @@ impl Said {
 
 impl std::fmt::Display for Said {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} -> {}\n  out: {}\n  err: {}",
-            self.what,
-            self.code,
-            self.out.trim_end(),
-            self.err.trim_end()
-        )
+        write!(f, "{} -> {}\n  out: {}\n  err: {}", self.what, self.code, end(&self.out), end(&self.err))
     }
 }
 
 fn describe(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// The end of a long text, where the reason is.
+fn end(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    let start = lines.len().saturating_sub(12);
+    format!("{}{}", if start > 0 { "... " } else { "" }, lines[start..].join("\n    "))
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::case::plan;
 use crate::cluster::{Cluster, Kind};
@@ -65,9 +66,10 @@ pub(crate) fn votes_and_forwards(world: &World) -> Result<()> {
 pub(crate) fn syncs(world: &World) -> Result<()> {
     let mut cluster = pair_and_ours(world)?;
     cluster.stop("c", Signal::KILL)?;
-    for number in 0..30 {
-        cluster.ceph(&["config-key", "set", &format!("missed/{number}"), "x"])?.ok()?;
-    }
+    let missed =
+        |number: i32| json!({"prefix": "config-key set", "key": format!("missed/{number}"), "val": "x"});
+    let replies = cluster.rados(&(0..30).map(missed).collect::<Vec<_>>())?;
+    ensure!(replies.iter().all(|reply| reply.0 == 0), "{replies:?}");
     cluster.start("c")?;
     cluster.wait_for_quorum(&["a", "b", "c"])?;
     through_ours(&cluster, &["config-key", "get", "missed/29"])?.says("x")?.ok()?;
