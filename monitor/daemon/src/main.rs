@@ -17,6 +17,17 @@ mod queue;
 mod requests;
 
 mod bench;
+#[allow(dead_code, reason = "its user, the run loop, lands next")]
+mod feed;
+#[allow(dead_code, reason = "its user, the run loop, lands next")]
+mod handle;
+#[allow(dead_code, reason = "its user, the run loop, lands next")]
+mod http;
+#[allow(dead_code, reason = "its user, the command line, lands next")]
+mod ctl;
+#[cfg(test)]
+mod testing;
+
 mod check;
 mod exit;
 #[allow(dead_code, reason = "its caller, the run loop, lands next")]

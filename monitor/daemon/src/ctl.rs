@@ -1,0 +1,182 @@
+//! `mon status|quorum|kv|member ...`: commands against a monitor's HTTP endpoint. Tables for people,
+//! `-o json` for programs, whose fields are those of the HTTP interface.
+
+mod client;
+mod kv;
+mod members;
+mod show;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+#[cfg(test)]
+pub(crate) use client::http_agent;
+pub(crate) use client::{Client, CtlError};
+
+/// Where the endpoint is and how to show what it says.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Endpoint {
+    /// URL of a monitor's HTTP endpoint; a path below it is not needed
+    #[arg(long, env = "MON_URL", default_value = "http://127.0.0.1:9283", value_name = "URL", global = true)]
+    pub(crate) url: String,
+    /// File with the endpoint's bearer token
+    #[arg(long, env = "MON_TOKEN_FILE", value_name = "FILE", global = true)]
+    pub(crate) token_file: Option<std::path::PathBuf>,
+    /// PEM file with the certificate authority of the endpoint
+    #[arg(long, env = "MON_CA_FILE", value_name = "FILE", global = true)]
+    pub(crate) ca_file: Option<std::path::PathBuf>,
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value_t = Output::Table, global = true)]
+    pub(crate) output: Output,
+}
+
+/// Forms of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Tables and lines for people
+    Table,
+    /// JSON for programs
+    Json,
+}
+
+/// What to ask.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Ctl {
+    /// Show what a monitor is doing
+    Status,
+    /// Show the quorum
+    Quorum {
+        #[command(subcommand)]
+        action: Option<QuorumAction>,
+    },
+    /// Read and write keys
+    #[command(subcommand)]
+    Kv(KvAction),
+    /// Show and change who the monitors are
+    #[command(subcommand)]
+    Member(MemberAction),
+}
+
+/// What to do with the quorum.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum QuorumAction {
+    /// Let the leader hand over to another monitor
+    StepDown,
+}
+
+/// What to do with keys.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum KvAction {
+    /// Print a value
+    Get {
+        /// The key
+        key: String,
+    },
+    /// Set a value
+    Put {
+        /// The key
+        key: String,
+        /// The value; `-` reads it from standard input
+        value: String,
+        /// Only if the key has this revision; 0: only if it does not exist
+        #[arg(long, value_name = "REVISION")]
+        if_revision: Option<u64>,
+    },
+    /// Remove a key
+    Delete {
+        /// The key
+        key: String,
+        /// Only if the key has this revision
+        #[arg(long, value_name = "REVISION")]
+        if_revision: Option<u64>,
+    },
+    /// List keys
+    List {
+        /// Only keys that start with this
+        #[arg(default_value = "")]
+        prefix: String,
+    },
+    /// Print changes as they are committed, until interrupted
+    Watch {
+        /// Only keys that start with this
+        #[arg(default_value = "")]
+        prefix: String,
+        /// Changes after this version, instead of from now on
+        #[arg(long, value_name = "VERSION")]
+        after: Option<u64>,
+    },
+}
+
+/// What to do with members.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum MemberAction {
+    /// List voters and learners
+    List,
+    /// Add a voter
+    Add {
+        /// Its name, without `mon.`
+        name: String,
+        /// Its address: IP, IP:PORT or [v2:IP:PORT,v1:IP:PORT]
+        addr: String,
+        #[command(flatten)]
+        guards: Guards,
+    },
+    /// Remove a voter
+    Remove {
+        /// Its name, without `mon.`
+        name: String,
+        #[command(flatten)]
+        guards: Guards,
+    },
+    /// Replace a voter by a learner, in one step
+    Replace {
+        /// The voter that goes
+        voter: String,
+        /// The learner that takes its place
+        learner: String,
+        #[command(flatten)]
+        guards: Guards,
+    },
+    /// Add a learner: synced, following, never voting
+    AddLearner {
+        /// Its name, without `mon.`
+        name: String,
+        /// Its address
+        addr: String,
+        #[command(flatten)]
+        guards: Guards,
+    },
+    /// Remove a learner
+    RemoveLearner {
+        /// Its name, without `mon.`
+        name: String,
+        #[command(flatten)]
+        guards: Guards,
+    },
+}
+
+/// What makes a change safe to repeat.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Guards {
+    /// Refuse if the monmap is not at this epoch
+    #[arg(long, value_name = "EPOCH")]
+    expected_epoch: Option<u64>,
+    /// Name of the operation: a retry under the same name is not done twice
+    #[arg(long, value_name = "ID")]
+    operation_id: Option<String>,
+}
+
+/// Asks and prints.
+///
+/// # Errors
+/// What the endpoint refused, or why it could not be asked.
+pub(crate) fn run(endpoint: &Endpoint, ctl: Ctl) -> Result<(), CtlError> {
+    let client = Client::new(endpoint)?;
+    let mut out = std::io::stdout().lock();
+    match ctl {
+        Ctl::Status => show::status(&client, &mut out),
+        Ctl::Quorum { action: None } => show::quorum(&client, &mut out),
+        Ctl::Quorum { action: Some(QuorumAction::StepDown) } => members::step_down(&client, &mut out),
+        Ctl::Kv(action) => kv::run(&client, action, &mut out),
+        Ctl::Member(action) => members::run(&client, action, &mut out),
+    }
+}

@@ -1,0 +1,117 @@
+//! `/v1`: the cluster for programs. Each request becomes a monitor command with full rights (the token is
+//! the right), so what HTTP changes goes through the same checks and Paxos rounds as `ceph` commands.
+
+#![allow(unused_qualifications, reason = "utoipa's macro repeats type names")]
+
+mod cluster;
+mod events;
+mod kv;
+mod members;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use bytes::Bytes;
+use mon_core::effect::CommandReply;
+use serde_json::Value;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::AppState;
+use super::problem::{Problem, accepted};
+
+/// The head of the OpenAPI document; paths and schemas come from the router.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "moncluster monitor", description = "Status, membership, keys and log of a Ceph monitor cluster."),
+    tags(
+        (name = "cluster", description = "What the cluster is and does."),
+        (name = "members", description = "Who votes and who follows."),
+        (name = "kv", description = "Ceph's config keys, with compare-and-swap and watches."),
+    )
+)]
+struct Document;
+
+/// All routes below `/v1`, with the document that describes them.
+pub(super) fn router() -> Router<AppState> {
+    let (router, document) = routes().split_for_parts();
+    router.route("/v1/openapi.json", get(async move || Json(document)))
+}
+
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(cluster::status))
+        .routes(routes!(cluster::quorum))
+        .routes(routes!(cluster::monmap))
+        .routes(routes!(cluster::log))
+        .routes(routes!(events::events))
+        .routes(routes!(members::list, members::add))
+        .routes(routes!(members::remove))
+        .routes(routes!(members::replace))
+        .routes(routes!(members::learners, members::learner_add))
+        .routes(routes!(members::learner_remove))
+        .routes(routes!(members::step_down))
+        .routes(routes!(kv::list))
+        .routes(routes!(kv::watch))
+        .routes(routes!(kv::get, kv::put, kv::delete))
+}
+
+/// Runs a command that answers in JSON.
+async fn command_json(state: &AppState, mut command: Value) -> Result<Value, Problem> {
+    command["format"] = "json".into();
+    let reply = command_bytes(state, command, Bytes::new()).await?;
+    serde_json::from_slice(&reply.output).map_err(|error| {
+        let detail = format!("the monitor's answer is not json: {error}");
+        Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, detail)
+    })
+}
+
+/// Runs a command; a result below 0 is a problem.
+async fn command_bytes(state: &AppState, command: Value, input: Bytes) -> Result<CommandReply, Problem> {
+    accepted(state.core.command(command, input).await?)
+}
+
+/// Runs a command that changes something and answers in a line for people.
+async fn command_done(state: &AppState, command: Value) -> Result<Json<Done>, Problem> {
+    let reply = command_bytes(state, command, Bytes::new()).await?;
+    Ok(Json(Done { message: reply.message }))
+}
+
+/// A change that was committed.
+#[derive(Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+struct Done {
+    /// What was done, for people.
+    message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever changes the interface sees the change in the document that is checked in.
+    #[test]
+    fn the_document_is_the_one_in_docs() {
+        let text = routes().split_for_parts().1.to_pretty_json().unwrap() + "\n";
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        if std::env::var_os("UPDATE_OPENAPI").is_some() {
+            std::fs::write(file, &text).unwrap();
+        }
+        let known = std::fs::read_to_string(file).unwrap_or_default();
+        assert!(
+            known == text,
+            "openapi.json is out of date; run the test with UPDATE_OPENAPI=1 and look at the difference"
+        );
+    }
+
+    #[test]
+    fn every_operation_has_a_summary_and_a_tag() {
+        let document = serde_json::to_value(routes().split_for_parts().1).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        assert!(paths.len() >= 13, "{} paths", paths.len());
+        for (path, operations) in paths {
+            for (method, operation) in operations.as_object().unwrap() {
+                assert!(operation["summary"].is_string() && operation["tags"].is_array(), "{method} {path}");
+            }
+        }
+    }
+}
