@@ -18,6 +18,8 @@ mod requests;
 
 mod bench;
 #[allow(dead_code, reason = "its user, the run loop, lands next")]
+mod asok;
+#[allow(dead_code, reason = "its user, the run loop, lands next")]
 mod feed;
 #[allow(dead_code, reason = "its user, the run loop, lands next")]
 mod handle;
