@@ -179,6 +179,8 @@ fn settle(
             consensus.propose(cx, value)?;
             busy = true;
         }
+        // Preparing may have found answers that need no value but a confirmed read, or orders.
+        busy |= services.wants_read() || services.has_orders();
         if !busy {
             return services.publish(cx, consensus);
         }

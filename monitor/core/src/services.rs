@@ -20,6 +20,9 @@ mod propose;
 mod read;
 mod subscribe;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -309,6 +312,12 @@ impl Services {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         Some(self.next_tick)
+    }
+
+    /// Whether [`Services::take_orders`] has any.
+    #[must_use]
+    pub fn has_orders(&self) -> bool {
+        !self.orders.is_empty()
     }
 
     /// What the services want of the consensus.

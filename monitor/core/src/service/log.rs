@@ -279,6 +279,7 @@ impl Service for LogService {
     fn refresh(&mut self, store: &dyn KvRead, out: &mut Effects) -> Result<bool, Halt> {
         let versions = Versions::read(store, Self::PREFIX)?;
         if versions == self.versions {
+            self.loaded = true;
             return Ok(false);
         }
         let full = store.read_version(Self::PREFIX, KEY_FULL_LATEST)?;

@@ -1,0 +1,187 @@
+//! What happens to operations when the quorum breaks: each is applied at most once, and answered.
+
+use mon_types::id::Rank;
+use mon_types::kv::KvRead;
+use mon_types::message::{MForward, MMonCommandAck, MRoute, Message};
+use serde_json::{Value, json};
+
+use super::harness::{World, addrs, command_message};
+use crate::effect::Effect;
+
+fn set(value: &str) -> Value {
+    json!({"prefix": "config-key set", "key": "k", "val": value})
+}
+
+fn version(world: &World) -> u64 {
+    world.store.read_u64("kv", "last_committed").unwrap().unwrap_or(0)
+}
+
+#[test]
+fn a_value_that_was_lost_is_prepared_again() {
+    let mut world = World::new();
+    let before = version(&world);
+    world.commits = false;
+    let request = world.send(&set("1"), b"");
+    world.settle();
+    world.in_flight = None;
+    world.lose_quorum();
+    world.commits = true;
+    world.form_quorum();
+    assert_eq!(world.reply_to(request).unwrap().code, 0);
+    assert_eq!(version(&world), before + 1);
+}
+
+#[test]
+fn a_value_that_was_chosen_after_all_is_not_applied_again() {
+    let mut world = World::new();
+    let before = version(&world);
+    world.commits = false;
+    let request = world.send(&set("1"), b"");
+    world.settle();
+    let value = world.in_flight.take().unwrap();
+    world.lose_quorum();
+    mon_store::KvStore::apply(&world.store, &[value], true).unwrap();
+    world.with(|services, cx| services.refresh(cx).unwrap());
+    assert_eq!(world.reply_to(request), None);
+    world.commits = true;
+    world.form_quorum();
+    assert_eq!(world.reply_to(request).unwrap().code, 0);
+    assert_eq!(version(&world), before + 1);
+}
+
+/// Makes us a peon of mon.b.
+fn become_peon(world: &mut World) {
+    world.lose_quorum();
+    world.view.we_lead = false;
+    world.view.leader = Rank(1);
+    world.view.leader_addrs = addrs(3301);
+    world.form_quorum();
+    world.effects.clear();
+}
+
+fn become_leader(world: &mut World) {
+    world.lose_quorum();
+    world.view.we_lead = true;
+    world.view.leader = Rank(0);
+    world.view.leader_addrs = addrs(3300);
+    world.form_quorum();
+}
+
+fn forwards(world: &mut World) -> Vec<MForward> {
+    let sent = world.sent_to(&addrs(3301));
+    sent.into_iter()
+        .filter_map(|message| match message {
+            Message::Forward(forward) => Some(forward),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_peon_forwards_writes_and_answers_reads() {
+    let mut world = World::new();
+    world.run(&set("0"));
+    become_peon(&mut world);
+    let session = world.open_session(1, "client.admin", "allow *");
+    assert_eq!(world.ask(session, &json!({"prefix": "config-key get", "key": "k"})).output, "0");
+    world.say(session, 9, command_message(&set("1")));
+    assert_eq!(world.heard(session), []);
+    let [forward] = forwards(&mut world).try_into().unwrap();
+    let envelope = forward.message.envelope().unwrap();
+    assert_eq!(envelope.tid, 9);
+    let ack = MMonCommandAck { message: "set k".into(), ..Default::default() };
+    let answer = Message::from(ack).with_tid(9);
+    let route = MRoute {
+        session_mon_tid: forward.tid,
+        dest: Default::default(),
+        message: Some(mon_types::message::EmbeddedMessage::new(forward.message.source, &answer)),
+        send_osdmap_first: 0,
+    };
+    world.peer_says(&addrs(3301), route);
+    assert_eq!(world.heard(session), [answer]);
+}
+
+#[test]
+fn a_new_leader_hears_again_what_the_old_one_did_not_answer() {
+    let mut world = World::new();
+    become_peon(&mut world);
+    let request = world.send(&set("1"), b"");
+    let [first] = forwards(&mut world).try_into().unwrap();
+    world.lose_quorum();
+    world.form_quorum();
+    let [second] = forwards(&mut world).try_into().unwrap();
+    assert_eq!(first.tid, second.tid);
+    become_leader(&mut world);
+    assert_eq!(world.reply_to(request).unwrap().code, 0);
+    assert_eq!(world.text(&json!({"prefix": "config-key get", "key": "k"})), "1");
+}
+
+fn routes(world: &mut World, to: u16) -> Vec<MMonCommandAck> {
+    let sent = world.sent_to(&addrs(to));
+    sent.into_iter()
+        .filter_map(|message| match message {
+            Message::Route(route) => match route.message?.envelope().unwrap().message {
+                Message::MonCommandAck(ack) => Some(ack),
+                other => panic!("unexpected {other:?}"),
+            },
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_forwarded_operation_is_applied_once_however_often_it_comes() {
+    let mut peon = World::new();
+    become_peon(&mut peon);
+    let cas = json!({"prefix": "config-key cas", "key": "once", "expected_version": 0, "val": "x"});
+    peon.send(&cas, b"");
+    let [forward] = forwards(&mut peon).try_into().unwrap();
+
+    let mut leader = World::new();
+    leader.peer_says(&addrs(3301), forward.clone());
+    let [first] = routes(&mut leader, 3301).try_into().unwrap();
+    assert_eq!(first.code, 0, "{}", first.message);
+    // The answer was lost; the quorum is another, the store the same.
+    leader.lose_quorum();
+    leader.form_quorum();
+    let version_before = version(&leader);
+    leader.peer_says(&addrs(3301), forward);
+    let [second] = routes(&mut leader, 3301).try_into().unwrap();
+    assert_eq!((second.code, &second.output), (first.code, &first.output));
+    assert_eq!(version(&leader), version_before);
+}
+
+#[test]
+fn out_of_quorum_clients_are_sent_elsewhere_in_time() {
+    let mut world = World::new();
+    let session = world.open_session(1, "client.admin", "allow *");
+    world.lose_quorum();
+    world.say(session, 1, command_message(&set("1")));
+    world.pass(4);
+    assert!(!world.effects.iter().any(|effect| matches!(effect, Effect::CloseSession { .. })));
+    world.pass(2);
+    let closed =
+        world.effects.iter().any(|e| matches!(e, Effect::CloseSession { session: s } if *s == session));
+    assert!(closed);
+    world.form_quorum();
+    assert_eq!(version(&world), 1, "nobody waits for it any more");
+}
+
+#[test]
+fn silent_sessions_are_closed() {
+    let mut world = World::new();
+    let session = world.open_session(1, "client.admin", "allow *");
+    let lively = world.open_session(2, "client.admin", "allow *");
+    world.pass(200);
+    world.with(|services, cx| services.client_alive(cx, lively));
+    world.pass(150);
+    let closed: Vec<_> = world
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::CloseSession { session } => Some(*session),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(closed, [session]);
+}

@@ -1,0 +1,113 @@
+//! The cluster log and health.
+
+use std::collections::BTreeSet;
+
+use mon_types::id::Rank;
+use mon_types::kv::KvRead;
+use mon_types::release::Release;
+use serde_json::json;
+
+use super::harness::World;
+use crate::effect::Effect;
+use crate::event::DiskUse;
+
+#[test]
+fn lines_come_back_in_order_whatever_the_form() {
+    for release in [Release::Pacific, Release::Reef, Release::Tentacle] {
+        let mut world = World::of_release(release);
+        for i in 0..130 {
+            let text = format!("line {i}");
+            assert_eq!(world.run(&json!({"prefix": "log", "logtext": [text, "of text"]})).code, 0);
+        }
+        let last = world.text(&json!({"prefix": "log last", "num": 3}));
+        let lines: Vec<_> = last.lines().collect();
+        assert_eq!(lines.len(), 3, "{release}: {last}");
+        assert!(lines[2].ends_with("client.admin (client.?) 0 : cluster [INF] line 129 of text"), "{last}");
+        let json = world.json(json!({"prefix": "log last", "num": 2, "channel": "cluster"}));
+        assert_eq!(json[1]["message"], "line 129 of text");
+        // What a process that starts now reads is the same.
+        let mut fresh = crate::service::log::LogService::default();
+        let mut out = crate::effect::Effects::default();
+        crate::service::Service::refresh(&mut fresh, &world.store, &mut out).unwrap();
+        assert_eq!(fresh.version(), world.services.log.version());
+        let audit = world.text(&json!({"prefix": "log last", "num": 5, "channel": "audit"}));
+        assert!(audit.contains("cmd='[{\"prefix\":\"log\"}]': finished"), "{audit}");
+    }
+}
+
+#[test]
+fn secrets_stay_out_of_the_audit_log() {
+    let mut world = World::new();
+    world.run(&json!({"prefix": "config-key set", "key": "k", "val": "hush"}));
+    world.run(&json!({"prefix": "config-key set", "key": "k2", "val": "hush"}));
+    let audit = world.text(&json!({"prefix": "log last", "channel": "audit"}));
+    assert!(audit.contains("config-key set") && !audit.contains("hush"), "{audit}");
+}
+
+#[test]
+fn the_log_is_offered_to_the_log_file() {
+    let mut world = World::new();
+    world.effects.clear();
+    world.run(&json!({"prefix": "log", "logtext": ["hello"]}));
+    let logged = world.effects.iter().any(|effect| match effect {
+        Effect::ClusterLog(entries) => entries.iter().any(|entry| entry.message == "hello"),
+        _ => false,
+    });
+    assert!(logged);
+}
+
+#[test]
+fn members_that_are_down_are_noticed_and_forgotten_again() {
+    let mut world = World::new();
+    assert_eq!(world.text(&json!({"prefix": "health"})), "HEALTH_OK\n");
+    world.lose_quorum();
+    world.view.members = BTreeSet::from([Rank(0), Rank(1)]);
+    world.form_quorum();
+    let text = world.text(&json!({"prefix": "health", "detail": "detail"}));
+    assert!(text.starts_with("HEALTH_WARN 1/3 mons down, quorum a,b\n[WRN] MON_DOWN: "), "{text}");
+    assert!(text.contains("    mon.c (rank 2) addr v2:127.0.0.1:3302/0 is down (out of quorum)\n"), "{text}");
+    let muted = world.run(&json!({"prefix": "health mute", "code": "MON_DOWN", "ttl": "1h"}));
+    assert_eq!(muted.code, 0);
+    assert_eq!(world.text(&json!({"prefix": "health"})), "HEALTH_OK (muted: MON_DOWN(60m))\n");
+    let json = world.json(json!({"prefix": "health"}));
+    assert_eq!(
+        (&json["checks"]["MON_DOWN"]["muted"], &json["mutes"][0]["sticky"]),
+        (&json!(true), &json!(false))
+    );
+    world.pass(3700);
+    assert!(world.text(&json!({"prefix": "health"})).starts_with("HEALTH_WARN"));
+    world.lose_quorum();
+    world.view.members.insert(Rank(2));
+    world.form_quorum();
+    assert_eq!(world.text(&json!({"prefix": "health"})), "HEALTH_OK\n");
+    let log = world.text(&json!({"prefix": "log last"}));
+    assert!(log.contains("[WRN] Health check failed: 1/3 mons down, quorum a,b (MON_DOWN)"), "{log}");
+    assert!(log.contains("Cluster is now healthy"), "{log}");
+    assert_eq!(world.run(&json!({"prefix": "health mute", "code": "NOPE"})).code, -2);
+}
+
+#[test]
+fn a_full_disk_warns_and_then_stops_writes() {
+    let mut world = World::new();
+    let mut disk = DiskUse { bytes_total: 1000, bytes_available: 200, bytes_store: 10 };
+    world.with(|services, cx| services.disk(cx, disk));
+    world.settle();
+    let text = world.text(&json!({"prefix": "health", "detail": "detail"}));
+    assert!(
+        text.contains("MON_DISK_LOW: mon a is low on available space\n    mon.a has 20% avail"),
+        "{text}"
+    );
+    disk.bytes_available = 40;
+    world.with(|services, cx| services.disk(cx, disk));
+    world.settle();
+    assert!(world.text(&json!({"prefix": "health"})).starts_with("HEALTH_ERR"));
+    assert_eq!(world.run(&json!({"prefix": "config-key set", "key": "k", "val": "x"})).code, -28);
+}
+
+#[test]
+fn entries_have_keys_of_their_own_from_quincy_on() {
+    let mut world = World::new();
+    world.run(&json!({"prefix": "log", "logtext": ["hello"]}));
+    let keys = world.store.scan("logm", "cluster/", 10).unwrap();
+    assert!(keys.iter().any(|(key, _)| key == "cluster/00000000"), "{keys:?}");
+}

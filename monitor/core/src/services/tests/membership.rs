@@ -1,0 +1,115 @@
+//! Commands that change the monmap.
+
+use mon_types::message::MMonJoin;
+use serde_json::{Value, json};
+
+use super::harness::{World, addrs, fsid};
+
+fn epoch(world: &World) -> u32 {
+    world.services.monmap().epoch.0
+}
+
+#[test]
+fn the_first_value_carries_the_monmap() {
+    let world = World::new();
+    assert_eq!(epoch(&world), 1);
+    assert_eq!(world.values, 1, "one value holds everything that a cluster starts with");
+}
+
+#[test]
+fn monitors_are_added_and_removed_one_epoch_at_a_time() {
+    let mut world = World::new();
+    let add = json!({"prefix": "mon add", "name": "d", "addr": "127.0.0.1:3303"});
+    assert_eq!(world.run(&add).code, 0);
+    assert_eq!((epoch(&world), world.services.monmap().size()), (2, 4));
+    assert_eq!(world.run(&add).code, 0, "the same again changes nothing");
+    assert_eq!(epoch(&world), 2);
+    let taken = json!({"prefix": "mon add", "name": "e", "addr": "127.0.0.1:3303"});
+    assert_eq!(world.run(&taken).code, -17);
+    assert_eq!(world.run(&json!({"prefix": "mon add", "name": "e", "addr": "junk"})).code, -22);
+    assert_eq!(world.run(&json!({"prefix": "mon rm", "name": "b"})).code, 0);
+    assert_eq!(world.services.monmap().ranks, ["a", "c", "d"]);
+    assert_eq!(world.run(&json!({"prefix": "mon rm", "name": "zz"})).code, 0);
+    assert_eq!(epoch(&world), 3);
+}
+
+#[test]
+fn stale_epochs_are_refused_and_retries_do_no_harm() {
+    let mut world = World::new();
+    let rm = |name: &str, epoch: u32, id: &str| json!({"prefix": "mon rm", "name": name, "expected_epoch": epoch, "operation_id": id});
+    let first = world.run(&rm("c", 1, "op-1"));
+    assert_eq!(first.code, 0);
+    assert_eq!(world.run(&rm("b", 1, "op-2")).code, -125);
+    let again = world.run(&rm("c", 1, "op-1"));
+    assert_eq!((again.code, again.message), (0, first.message));
+    assert_eq!(epoch(&world), 2);
+}
+
+#[test]
+fn a_learner_replaces_a_voter_in_one_epoch() {
+    let mut world = World::new();
+    let learner = json!({"prefix": "mon learner add", "name": "d", "addr": "v2:127.0.0.1:3303"});
+    assert_eq!(world.run(&learner).code, 0);
+    assert_eq!(epoch(&world), 1, "learners are not in the monmap");
+    assert_eq!(world.services.learners().get("d"), Some(&addrs(3303)));
+    let replace = json!({"prefix": "mon replace", "voter": "b", "learner": "d", "expected_epoch": 1, "operation_id": "x"});
+    assert_eq!(world.run(&replace).code, 0);
+    assert_eq!(epoch(&world), 2);
+    assert_eq!(world.services.monmap().ranks, ["a", "d", "c"]);
+    assert!(world.services.learners().is_empty());
+    assert_eq!(world.run(&replace).code, 0);
+    assert_eq!(epoch(&world), 2);
+    let unknown = json!({"prefix": "mon replace", "voter": "a", "learner": "zz"});
+    assert_eq!(world.run(&unknown).code, -2);
+}
+
+#[test]
+fn joining_monitors_are_listed() {
+    let mut world = World::new();
+    let join = |name: &str, port| MMonJoin {
+        fsid: fsid(),
+        name: name.into(),
+        addrs: addrs(port),
+        ..Default::default()
+    };
+    world.peer_says(&addrs(3303), join("d", 3303));
+    assert_eq!(world.services.monmap().ranks, ["a", "b", "c", "d"]);
+    world.peer_says(&addrs(3304), join("d", 3304));
+    assert_eq!(world.services.monmap().mons["d"].addrs, addrs(3304));
+    let before = epoch(&world);
+    world.peer_says(&addrs(3304), join("d", 3304));
+    assert_eq!(epoch(&world), before);
+}
+
+#[test]
+fn settings_that_lock_everybody_out_are_refused() {
+    let mut world = World::new();
+    let set = |name: &str, value: &str| json!({"prefix": "mon set", "name": name, "value": value});
+    assert_eq!(world.run(&set("auth_service_cipher", "none")).code, -22);
+    let locked = world.run(&set("auth_allowed_ciphers", "aes256k"));
+    assert_eq!(locked.code, -1, "client.admin has a key of type aes: {}", locked.message);
+    assert_eq!(world.run(&set("auth_allowed_ciphers", "aes,aes256k")).message, "already set");
+    assert_eq!(world.run(&set("auth_preferred_cipher", "aes256k")).code, 0);
+    let dump = world.json(json!({"prefix": "mon dump"}));
+    assert_eq!(dump["auth_preferred_cipher"]["name"], "aes256k");
+}
+
+#[test]
+fn ranks_weights_addresses_and_strategies_are_set() {
+    let mut world = World::new();
+    let ok = |world: &mut World, command: Value| assert_eq!(world.run(&command).code, 0, "{command}");
+    ok(&mut world, json!({"prefix": "mon set-rank", "name": "c", "rank": 0}));
+    assert_eq!(world.services.monmap().ranks, ["c", "a", "b"]);
+    ok(&mut world, json!({"prefix": "mon set-weight", "name": "a", "weight": 10}));
+    ok(&mut world, json!({"prefix": "mon set-addrs", "name": "a", "addrs": "[v2:127.0.0.1:3310/0]"}));
+    assert_eq!(world.services.monmap().mons["a"].addrs, addrs(3310));
+    assert_eq!(world.run(&json!({"prefix": "mon add disallowed_leader", "name": "c"})).code, -22);
+    ok(&mut world, json!({"prefix": "mon set election_strategy", "strategy": "disallow"}));
+    ok(&mut world, json!({"prefix": "mon add disallowed_leader", "name": "c"}));
+    ok(&mut world, json!({"prefix": "mon set_location", "name": "a", "args": ["datacenter=x"]}));
+    let text = world.text(&json!({"prefix": "mon dump"}));
+    assert!(text.contains("crush_location {datacenter=x}"), "{text}");
+    ok(&mut world, json!({"prefix": "mon ok-to-stop", "ids": ["a"]}));
+    assert_eq!(world.run(&json!({"prefix": "mon ok-to-stop", "ids": ["a", "b"]})).code, -16);
+    assert_eq!(world.run(&json!({"prefix": "mon set-weight", "name": "zz", "weight": 1})).code, -2);
+}
