@@ -157,6 +157,7 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
+/// Milliseconds, to the microsecond.
 fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
+    time.as_micros() as f64 / 1000.0
 }
