@@ -14,6 +14,15 @@ pub(crate) fn run(filter: Option<&str>, report: &mut Report) -> Result<()> {
     }
     let mut runner = std::process::Command::new(place::target().join("mon-interop"));
     runner.arg("test").arg("--mon").arg(place::target().join("mon")).arg("--stock").arg(stock::folder());
+    // Another workspace, so that its many dependencies do not become ours.
+    let client = place::target().join("rados-client");
+    let mut build = cargo();
+    build
+        .args(["build", "--locked", "--manifest-path", "tests/rados-client/Cargo.toml", "--target-dir"])
+        .arg(&client);
+    if report.step("build the independent Rust client", &mut build) {
+        runner.arg("--rados-client").arg(client.join("debug/rados-client-check"));
+    }
     report.tests("interop", runner.args(filter));
     Ok(())
 }

@@ -7,6 +7,7 @@ mod modes;
 mod peon;
 mod power;
 mod refusals;
+mod rust_client;
 mod shapes;
 mod store;
 mod watch;
@@ -20,7 +21,7 @@ const EACH: &[u8] = &[16, 18, 20];
 const ONE: &[u8] = &[18];
 
 /// All of them, the quick ones first.
-pub(crate) const ALL: [Case; 23] = [
+pub(crate) const ALL: [Case; 24] = [
     Case { name: "cli::exit_codes", releases: EACH, run: cli::exit_codes },
     Case { name: "cli::the_command", releases: EACH, run: cli::the_command },
     Case { name: "cli::membership", releases: EACH, run: cli::membership },
@@ -29,6 +30,7 @@ pub(crate) const ALL: [Case; 23] = [
     Case { name: "watch::log_lines", releases: EACH, run: watch::log_lines },
     Case { name: "modes::crc_and_secure", releases: EACH, run: modes::crc_and_secure },
     Case { name: "modes::key_types", releases: &[20], run: modes::key_types },
+    Case { name: "rust_client::commands", releases: &[16, 18], run: rust_client::commands },
     Case { name: "access::caps_are_enforced", releases: EACH, run: access::caps_are_enforced },
     Case { name: "access::wrong_key_and_fsid", releases: EACH, run: access::wrong_key_and_fsid },
     Case { name: "store::tools_read_ours", releases: EACH, run: store::tools_read_ours },

@@ -37,6 +37,9 @@ enum Command {
     Test {
         #[command(flatten)]
         places: Places,
+        /// The program of tests/rados-client.
+        #[arg(long)]
+        rados_client: Option<PathBuf>,
         /// Only those whose name contains this.
         #[arg(default_value = "")]
         filter: String,
@@ -53,7 +56,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let ok = match Arguments::parse().command {
-        Command::Test { places, filter } => runner::run(&case::ALL, &places.mon, &places.stock, &filter),
+        Command::Test { places, rados_client, filter } => {
+            runner::run(&case::ALL, &places.mon, &places.stock, rados_client.as_deref(), &filter)
+        }
         Command::Demo { places, release } => match demo::demo(&places.mon, &places.stock, release) {
             Ok(()) => true,
             Err(error) => {

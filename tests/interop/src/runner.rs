@@ -14,6 +14,8 @@ pub(crate) struct World {
     pub(crate) binary: PathBuf,
     /// The stock release of this run of the case.
     pub(crate) stock: Stock,
+    /// The program over the independent Rust client, if it was built.
+    pub(crate) rados_client: Option<PathBuf>,
     /// Whether folders are left for a look.
     pub(crate) keep: bool,
 }
@@ -29,8 +31,26 @@ pub(crate) struct Case {
     pub(crate) run: fn(&World) -> Result<()>,
 }
 
+/// Why a case could not run; an error of this type is no failure.
+#[derive(Debug)]
+pub(crate) struct Skip(pub(crate) String);
+
+impl std::fmt::Display for Skip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
+
 /// Runs what matches; true when nothing failed.
-pub(crate) fn run(cases: &[Case], binary: &std::path::Path, stock: &std::path::Path, filter: &str) -> bool {
+pub(crate) fn run(
+    cases: &[Case],
+    binary: &std::path::Path,
+    stock: &std::path::Path,
+    rados_client: Option<&std::path::Path>,
+    filter: &str,
+) -> bool {
     let keep = std::env::var_os("KEEP").is_some();
     let mut failures = Vec::new();
     for (case, release) in
@@ -41,7 +61,9 @@ pub(crate) fn run(cases: &[Case], binary: &std::path::Path, stock: &std::path::P
             continue;
         }
         let world = match Stock::find(stock, release) {
-            Ok(stock) => World { binary: binary.to_owned(), stock, keep },
+            Ok(stock) => {
+                World { binary: binary.to_owned(), stock, rados_client: rados_client.map(Into::into), keep }
+            }
             Err(reason) => {
                 println!("test {name} ... skipped: {reason}");
                 continue;
@@ -52,6 +74,7 @@ pub(crate) fn run(cases: &[Case], binary: &std::path::Path, stock: &std::path::P
         let seconds = start.elapsed().as_secs_f64();
         match result {
             Ok(()) => println!("test {name} ... ok ({seconds:.1} s)"),
+            Err(error) if error.is::<Skip>() => println!("test {name} ... skipped: {error}"),
             Err(error) => {
                 println!("test {name} ... FAILED ({seconds:.1} s)");
                 failures.push(format!("---- {name}\n{error:#}\n"));
