@@ -22,6 +22,8 @@ struct Peer {
     /// Its connection closed, or it refuses one.
     down: bool,
     heard: Option<Duration>,
+    /// It closed its connection while it was talking: its process has ended.
+    gone: bool,
     /// It was silent although it should have spoken (a leader, a peon).
     suspect: bool,
     /// Whether something waits in its session for a connection already.
@@ -40,8 +42,12 @@ impl Liveness {
         self.peers.insert(addrs.clone(), Peer { connected: true, heard: Some(now), ours, ..Peer::default() });
     }
 
-    pub(crate) fn down(&mut self, addrs: &AddrVec) {
+    /// Its connection closed or it cannot be reached. A connection that gives up after a silence looks the
+    /// same; so only one that closes in the middle of things tells that the process has ended.
+    pub(crate) fn down(&mut self, addrs: &AddrVec, now: Duration) {
+        let talking = self.silence_max * 3 / 4;
         let peer = self.peers.entry(addrs.clone()).or_default();
+        peer.gone |= peer.connected && peer.heard.is_some_and(|heard| now < heard + talking);
         peer.connected = false;
         peer.down = true;
         peer.knocked = false;
@@ -52,6 +58,7 @@ impl Liveness {
         peer.heard = Some(now);
         peer.connected = true;
         peer.down = false;
+        peer.gone = false;
         peer.suspect = false;
     }
 
@@ -71,9 +78,9 @@ impl Liveness {
         self.peers.get(addrs).is_some_and(|peer| peer.connected && !peer.down)
     }
 
-    /// Whether its process is gone: it closed its connection, or nobody listens where it was.
-    pub(crate) fn is_down(&self, addrs: &AddrVec) -> bool {
-        self.peers.get(addrs).is_some_and(|peer| peer.down)
+    /// Whether its process has ended since we last heard of it.
+    pub(crate) fn is_gone(&self, addrs: &AddrVec) -> bool {
+        self.peers.get(addrs).is_some_and(|peer| peer.gone)
     }
 
     /// Whether there is reason to believe that it is dead, paused or cut off.
@@ -107,8 +114,12 @@ mod tests {
         assert!(liveness.is_dead(&a, sec(103)));
         liveness.heard(&a, sec(103));
         assert!(!liveness.is_dead(&a, sec(103)));
-        liveness.down(&a);
-        assert!(liveness.is_dead(&a, sec(103)));
+        liveness.down(&a, sec(104));
+        assert!(liveness.is_dead(&a, sec(104)) && liveness.is_gone(&a));
+        liveness.connected(&a, sec(105));
+        assert!(!liveness.is_gone(&a));
+        liveness.down(&a, sec(107));
+        assert!(liveness.is_dead(&a, sec(107)) && !liveness.is_gone(&a), "that was a timeout");
         assert!(liveness.may_knock(&a) && !liveness.may_knock(&a));
     }
 }

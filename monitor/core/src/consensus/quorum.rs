@@ -130,7 +130,7 @@ impl Consensus {
         }
         let missing = term.addrs.iter().filter(|(rank, _)| !term.quorum.contains(rank));
         let mut alive =
-            missing.map(|(_, addrs)| addrs).filter(|addrs| !self.liveness.is_down(addrs)).peekable();
+            missing.map(|(_, addrs)| addrs).filter(|addrs| !self.liveness.is_gone(addrs)).peekable();
         alive.peek()?;
         let led = alive.any(|addrs| self.last_leader.as_ref().is_none_or(|leader| leader == addrs));
         let renewed = if led { self.config.lease_ack_timeout } else { Duration::ZERO };
@@ -202,7 +202,7 @@ impl Consensus {
 
     /// A peer's process is gone, or cannot be reached.
     pub(crate) fn lost_peer(&mut self, cx: &mut Cx<'_>, peer: &AddrVec) -> Result<(), Halt> {
-        self.liveness.down(peer);
+        self.liveness.down(peer, cx.now.mono);
         if self.sync.as_ref().is_some_and(|sync| sync.provider() == peer) {
             return self.bootstrap(cx, "the sync's provider is gone");
         }

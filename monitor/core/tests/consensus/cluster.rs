@@ -23,6 +23,12 @@ use rand_chacha::ChaCha12Rng;
 use crate::node::{Node, addrs, fsid, name};
 use crate::oracle::Oracle;
 
+/// How many seeds a test runs; `SIM_SCALE` multiplies them.
+pub(crate) fn seeds(count: u64) -> std::ops::Range<u64> {
+    let scale = std::env::var("SIM_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(1u64);
+    0..count * scale
+}
+
 pub(crate) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
@@ -428,10 +434,12 @@ impl Cluster {
         if self.nodes[leader].consensus().last_committed().0 == 0 {
             put_map(&mut write, &self.first_map(leader));
         }
-        let before = self.oracle.acked_count();
         let effects = self.nodes[leader].propose(self.time, serial, write, &mut self.oracle).unwrap();
         self.carry_out(leader, effects);
-        self.run_until("the commit", ms(5000), |c| c.oracle.acked_count() > before);
+        let key = format!("w{serial}");
+        self.run_until("the commit", ms(5000), |c| {
+            c.nodes.iter().any(|n| n.runs() && n.store.read("kv", &key).unwrap().is_some())
+        });
     }
 
     /// One write, waited for.

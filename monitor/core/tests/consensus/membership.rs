@@ -4,7 +4,7 @@ use mon_core::consensus::Role;
 use mon_core::effect::Halt;
 use mon_types::kv::Transaction;
 
-use crate::cluster::{Cluster, monmap, ms, put_learner, put_map};
+use crate::cluster::{Cluster, monmap, ms, put_learner, put_map, seeds};
 
 fn change(c: &mut Cluster, epoch: u32, members: &[usize]) {
     let mut write = Transaction::new();
@@ -27,7 +27,7 @@ fn three_and_one(seed: u64, learner: bool) -> Cluster {
 
 #[test]
 fn a_member_joins_and_leaves() {
-    for seed in 0..20 {
+    for seed in seeds(5) {
         let mut c = three_and_one(seed, false);
         for _ in 0..30 {
             c.write();
@@ -47,7 +47,7 @@ fn a_member_joins_and_leaves() {
 
 #[test]
 fn the_leader_can_be_removed() {
-    for seed in 0..20 {
+    for seed in seeds(5) {
         let mut c = Cluster::up(seed, 3);
         change(&mut c, 2, &[1, 2]);
         c.run_until("the other two", ms(5000), |c| c.quorum_size() == 2);
@@ -59,7 +59,7 @@ fn the_leader_can_be_removed() {
 
 #[test]
 fn a_learner_follows_without_a_vote_and_then_replaces_a_voter() {
-    for seed in 0..20 {
+    for seed in seeds(5) {
         let mut c = three_and_one(seed, true);
         let mut write = Transaction::new();
         put_learner(&mut write, 3);

@@ -173,7 +173,8 @@ impl Node {
     fn run(&mut self, time: Duration, event: Event, oracle: &mut Oracle) -> Result<(), Halt> {
         let now = self.now(time);
         let mut effects = std::mem::take(&mut self.effects);
-        let store = self.store.clone();
+        // Lent out for the time of the event; nothing below looks at it but through `cx`.
+        let store = std::mem::take(&mut self.store);
         let result = {
             let cx = &mut Cx { now, store: &store, out: &mut effects };
             let mut consensus = self.consensus.take().unwrap();
@@ -182,6 +183,7 @@ impl Node {
             self.consensus = Some(consensus);
             result
         };
+        self.store = store;
         self.effects = effects;
         result
     }
@@ -312,10 +314,11 @@ impl Node {
     ) -> Vec<Effect> {
         let now = self.now(time);
         let mut effects = std::mem::take(&mut self.effects);
-        let store = self.store.clone();
+        let store = std::mem::take(&mut self.store);
         let cx = &mut Cx { now, store: &store, out: &mut effects };
         let mut consensus = self.consensus.take().unwrap();
         let result = call(&mut consensus, cx).and_then(|()| self.settle(&mut consensus, cx, oracle));
+        self.store = store;
         match result {
             Ok(()) => self.consensus = Some(consensus),
             Err(halt) => self.halted = Some(halt),

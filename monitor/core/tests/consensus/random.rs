@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use crate::cluster::{Cluster, Weather, ms};
+use crate::cluster::{Cluster, Weather, ms, seeds};
 
 fn torture(seed: u64, count: usize, rounds: usize) -> Cluster {
     let mut c = Cluster::up(seed, count);
@@ -34,9 +34,18 @@ fn torture(seed: u64, count: usize, rounds: usize) -> Cluster {
                 c.read_at(other);
             }
         }
-        let pause = c.rng.random_range(0..60);
-        c.run(ms(pause));
-        c.try_write();
+        // Mostly in quick succession; now and then long enough for every timeout.
+        let slices = if c.rng.random_bool(0.1) { c.rng.random_range(10..60u32) } else { 1 };
+        for _ in 0..slices {
+            let pause = c.rng.random_range(0..60);
+            c.run(ms(pause));
+            for node in 0..count {
+                if c.rng.random_bool(0.5) {
+                    c.propose_at(node);
+                    c.read_at(node);
+                }
+            }
+        }
     }
     c.settle_down();
     c
@@ -45,22 +54,22 @@ fn torture(seed: u64, count: usize, rounds: usize) -> Cluster {
 #[test]
 fn three_members() {
     let mut acked = 0;
-    for seed in 0..150 {
-        acked += torture(1000 + seed, 3, 150).oracle.acked_count();
+    for seed in seeds(12) {
+        acked += torture(1000 + seed, 3, 120).oracle.acked_count();
     }
-    assert!(acked > 1000, "{acked} writes in all: the test tests nothing");
+    assert!(acked > 100, "{acked} writes in all: the test tests nothing");
 }
 
 #[test]
 fn five_members() {
-    for seed in 0..60 {
-        torture(2000 + seed, 5, 150);
+    for seed in seeds(5) {
+        torture(2000 + seed, 5, 100);
     }
 }
 
 #[test]
 fn one_and_two_members() {
-    for seed in 0..40 {
+    for seed in seeds(8) {
         torture(3000 + seed, 1, 100);
         torture(4000 + seed, 2, 100);
     }
@@ -72,7 +81,7 @@ fn the_same_seed_gives_the_same_run() {
         let c = torture(seed, 3, 100);
         (c.time, c.messages, c.oracle.elections, c.oracle.acked_count(), c.oracle.reads_answered)
     };
-    for seed in 0..5 {
+    for seed in seeds(2) {
         assert_eq!(trace(seed), trace(seed));
     }
 }
