@@ -96,20 +96,20 @@ impl LogService {
         }
         let channels = self.summary.counters.iter().flat_map(|counters| &counters.channels);
         for (name, (begin, end)) in channels.filter(|(name, _)| wanted(name)) {
-            let mut found = 0;
+            let mut found = Vec::new();
             for number in (*begin..*end).rev().take(READ_BACK_MAX) {
                 let key = LogCounters::entry_key(name, number);
                 let Some(entry) = stored_optional::<LogEntry>(store, Self::PREFIX, &key)? else { break };
                 if entry.priority >= level {
-                    entries.push(entry);
-                    found += 1;
-                    if found >= count {
+                    found.push(entry);
+                    if found.len() >= count {
                         break;
                     }
                 }
             }
+            entries.extend(found.into_iter().rev());
         }
-        entries.sort_by_key(|entry| (entry.stamp, entry.seq));
+        entries.sort_by_key(|entry| entry.stamp);
         let surplus = entries.len().saturating_sub(count);
         Ok(entries.split_off(surplus))
     }
