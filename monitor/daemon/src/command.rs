@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::config::options::Options;
 use crate::exit::{Exit, Failed};
 use crate::mkfs::Made;
-use crate::{check, mkfs, monmap_store};
+use crate::{check, mkfs, monmap_store, run};
 
 /// Reads the command line of this process and does what it says.
 pub(crate) fn main() -> Result<Exit, Failed> {
@@ -63,7 +63,7 @@ fn perform(action: Action, options: &Options) -> Result<Exit, Failed> {
         eprintln!("mon: warning: {warning}");
     }
     match action {
-        Action::Run { .. } => return Err(Failed::new(Exit::Failure, "not available in this build")),
+        Action::Run { .. } => return run::run(&settings),
         Action::Mkfs { monmap } => {
             let data = settings.data.display();
             match mkfs::mkfs(&settings, monmap.as_deref())? {

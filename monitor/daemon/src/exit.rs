@@ -111,6 +111,15 @@ impl Exit {
         }
     }
 
+    /// The code for an address that cannot be listened on.
+    pub(crate) fn of_bind(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => Self::AddressInUse,
+            std::io::ErrorKind::AddrNotAvailable => Self::Address,
+            _ => Self::Failure,
+        }
+    }
+
     /// The code for a store that cannot be read.
     pub(crate) fn of_store(error: &StoreError) -> Self {
         match error {

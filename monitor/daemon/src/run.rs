@@ -32,12 +32,13 @@ use crate::engine::{Engine, Outlets};
 use crate::exit::{Exit, Failed};
 use crate::feed::Feed;
 use crate::handle::{CoreHandle, Published};
+use crate::http::metrics::Metrics;
 use crate::logging::{self, Logs};
 use crate::net::{self, NetConfig};
 use crate::queue::{self, EventSender};
 use crate::requests::Requests;
 use crate::start::{self, Prepared};
-use crate::{detach, host};
+use crate::{detach, endpoints, host};
 
 /// How many events of peers, and of clients, may wait for the core.
 const PEER_EVENTS_MAX: usize = 4096;
@@ -78,14 +79,16 @@ async fn serve(settings: &Settings, prepared: Prepared, logs: Logs) -> Result<Ex
 
     let clock = Clock::new();
     let store: Arc<dyn KvStore> = prepared.store.clone();
-    let services = service_settings(settings, &prepared);
-    let auth = Arc::new(ArcSwap::from_pointee(closed_auth(&services)));
+    let mut core = settings.core.clone();
+    core.services = service_settings(settings, &prepared);
+    let auth = Arc::new(ArcSwap::from_pointee(closed_auth(&core.services)));
     let (events, inbox) = queue::channel(PEER_EVENTS_MAX, CLIENT_EVENTS_MAX);
     let requests = Requests::new(events.clone());
     let config = net_config(settings, &prepared, &identity);
-    let monitor = Monitor::new(identity, settings.core.clone(), services, rand::random(), &*store)
+    let monitor = Monitor::new(identity, core, rand::random(), &*store)
         .map_err(|halt| failed_by(&halt))?;
-    let writer = start_writer(store.clone(), events.clone())?;
+    let metrics = Arc::new(Metrics::default());
+    let writer = start_writer(store.clone(), events.clone(), metrics.clone())?;
     let net = net::start(config, auth.clone(), events.clone(), requests.clone(), clock)
         .await
         .map_err(|error| Failed::new(Exit::of_bind(&error), error))?;
@@ -94,10 +97,10 @@ async fn serve(settings: &Settings, prepared: Prepared, logs: Logs) -> Result<Ex
     let kv = Arc::new(Feed::new(FEED_ENTRIES_MAX, FEED_BYTES_MAX));
     let log = Arc::new(Feed::new(FEED_ENTRIES_MAX, FEED_BYTES_MAX));
     let published = Published { status: status_reader, kv: kv.clone(), log: log.clone() };
-    let core = CoreHandle::new(requests.clone(), published);
+    let handle = CoreHandle::new(requests.clone(), published);
     watch_signals(&events, logs.clone())?;
     tokio::spawn(measure_disk(settings.data.clone(), events.clone()));
-    endpoints::start(settings, &core).await?;
+    let _endpoints = endpoints::open(settings, &handle, metrics, net.clone(), logs.clone()).await?;
     detach::report_ready();
 
     let outlets = Outlets { auth, status, kv, log, logs };
@@ -117,7 +120,7 @@ async fn serve(settings: &Settings, prepared: Prepared, logs: Logs) -> Result<Ex
 
 fn identity(settings: &Settings, prepared: &Prepared) -> Identity {
     let release = settings.release;
-    let mut metadata = host::metadata(release, &prepared.addrs);
+    let mut metadata = host::metadata(&prepared.addrs, release);
     metadata.extend(settings.crush_location.iter().cloned());
     Identity {
         name: settings.name.clone(),
@@ -176,10 +179,19 @@ fn net_config(settings: &Settings, prepared: &Prepared, identity: &Identity) -> 
 
 /// A write that fails ends the process at once: nothing that depends on it may leave, and what reached the
 /// disk is unknown.
-fn start_writer(store: Arc<dyn KvStore>, events: EventSender) -> Result<Writer, Failed> {
+fn start_writer(
+    store: Arc<dyn KvStore>,
+    events: EventSender,
+    metrics: Arc<Metrics>,
+) -> Result<Writer, Failed> {
     let report = move |round: Result<mon_store::Round, mon_store::WriteFailed>| match round {
-        // The engine has ended when this fails, and waits for nothing any more.
-        Ok(round) => drop(events.internal(Event::Persisted(WriteId(round.last)))),
+        Ok(round) => {
+            if round.synced {
+                metrics.observe_fsync(round.took);
+            }
+            // The engine has ended when this fails, and waits for nothing any more.
+            let _ended = events.internal(Event::Persisted(WriteId(round.last)));
+        }
         Err(failed) => {
             error!("{failed}");
             eprintln!("mon: {failed}");
