@@ -205,6 +205,8 @@ fn the_mon_key_logs_in_as_a_client_too() {
     let (server, _) = log_in(&view, &EntityName::mon(), &key(CryptoKind::Aes, 3));
     assert!(!server.is_monitor);
     assert_eq!(server.caps, "allow rw");
+    let bare = AuthView { mon: EntityAuth { key: key(CryptoKind::Aes, 3), ..EntityAuth::default() }, ..view };
+    assert_eq!(log_in(&bare, &EntityName::mon(), &key(CryptoKind::Aes, 3)).0.caps, "allow *");
 }
 
 #[test]
