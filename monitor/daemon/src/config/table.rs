@@ -147,7 +147,7 @@ pub(crate) const TABLE: &[Spec] = &[
         Text,
         Http,
         "127.0.0.1:0",
-        "address and port of the HTTP endpoint; port 0: any free one; empty: none. Beyond loopback it needs TLS or a token",
+        "address and port of the HTTP endpoint; port 0: any free one; empty: none. Beyond loopback it needs TLS and a token",
     ),
     ours("mon_http_tls_cert", Path, Http, "", "certificate chain (PEM), read again when it changes"),
     ours("mon_http_tls_key", Path, Http, "", "its private key (PEM)"),
