@@ -13,6 +13,7 @@ use crate::config::ceph_conf::CephConf;
 use crate::config::options::{Options, Source, Who};
 use crate::config::table::{Kind, Spec, TABLE};
 use crate::config::yaml::YamlConf;
+use crate::ctl::Ctl;
 use crate::exit::Failed;
 
 /// What the command line of `ceph-mon` asks for.
@@ -78,6 +79,8 @@ pub(crate) enum Command {
         /// File to read
         file: PathBuf,
     },
+    #[command(flatten)]
+    Ctl(Ctl),
     /// Measure a cluster, beside stock Ceph if wanted
     Bench(BenchArgs),
     /// Take the command line of ceph-mon

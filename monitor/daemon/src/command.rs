@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::config::options::Options;
 use crate::exit::{Exit, Failed};
 use crate::mkfs::Made;
-use crate::{check, mkfs, monmap_store, run};
+use crate::{check, ctl, mkfs, monmap_store, run};
 
 /// Reads the command line of this process and does what it says.
 pub(crate) fn main() -> Result<Exit, Failed> {
@@ -30,6 +30,11 @@ pub(crate) fn main() -> Result<Exit, Failed> {
         Command::Mkfs { monitor, monmap } => perform(Action::Mkfs { monmap }, &monitor.options()?),
         Command::ExtractMonmap { monitor, file } => perform(Action::ExtractMonmap(file), &monitor.options()?),
         Command::InjectMonmap { monitor, file } => perform(Action::InjectMonmap(file), &monitor.options()?),
+        Command::Ctl(ctl) => {
+            ctl::run(ctl, &mut std::io::stdout().lock())
+                .map_err(|error| Failed::new(Exit::Failure, error))?;
+            Ok(Exit::Success)
+        }
         Command::Bench(args) => run_bench(args),
         Command::CephMon { arguments } => ceph_mon(arguments),
     }

@@ -6,6 +6,8 @@ mod kv;
 mod members;
 mod show;
 
+use std::io::Write;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 #[cfg(test)]
@@ -41,19 +43,32 @@ pub(crate) enum Output {
 /// What to ask.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Ctl {
-    /// Show what a monitor is doing
-    Status,
-    /// Show the quorum
+    /// Show what a running monitor is doing
+    Status {
+        #[command(flatten)]
+        endpoint: Endpoint,
+    },
+    /// Show the quorum, or let its leader hand over
     Quorum {
+        #[command(flatten)]
+        endpoint: Endpoint,
         #[command(subcommand)]
         action: Option<QuorumAction>,
     },
-    /// Read and write keys
-    #[command(subcommand)]
-    Kv(KvAction),
+    /// Read, write and watch keys
+    Kv {
+        #[command(flatten)]
+        endpoint: Endpoint,
+        #[command(subcommand)]
+        action: KvAction,
+    },
     /// Show and change who the monitors are
-    #[command(subcommand)]
-    Member(MemberAction),
+    Member {
+        #[command(flatten)]
+        endpoint: Endpoint,
+        #[command(subcommand)]
+        action: MemberAction,
+    },
 }
 
 /// What to do with the quorum.
@@ -165,18 +180,21 @@ pub(crate) struct Guards {
     operation_id: Option<String>,
 }
 
-/// Asks and prints.
+/// Asks, and prints to `out`.
 ///
 /// # Errors
 /// What the endpoint refused, or why it could not be asked.
-pub(crate) fn run(endpoint: &Endpoint, ctl: Ctl) -> Result<(), CtlError> {
-    let client = Client::new(endpoint)?;
-    let mut out = std::io::stdout().lock();
+pub(crate) fn run(ctl: Ctl, out: &mut impl Write) -> Result<(), CtlError> {
     match ctl {
-        Ctl::Status => show::status(&client, &mut out),
-        Ctl::Quorum { action: None } => show::quorum(&client, &mut out),
-        Ctl::Quorum { action: Some(QuorumAction::StepDown) } => members::step_down(&client, &mut out),
-        Ctl::Kv(action) => kv::run(&client, action, &mut out),
-        Ctl::Member(action) => members::run(&client, action, &mut out),
+        Ctl::Status { endpoint } => show::status(&Client::new(&endpoint)?, out),
+        Ctl::Quorum { endpoint, action: None } => show::quorum(&Client::new(&endpoint)?, out),
+        Ctl::Quorum { endpoint, action: Some(QuorumAction::StepDown) } => {
+            members::step_down(&Client::new(&endpoint)?, out)
+        }
+        Ctl::Kv { endpoint, action } => kv::run(&Client::new(&endpoint)?, action, out),
+        Ctl::Member { endpoint, action } => members::run(&Client::new(&endpoint)?, action, out),
     }
 }
+
+#[cfg(test)]
+mod ctl_test;

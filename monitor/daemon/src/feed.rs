@@ -129,7 +129,11 @@ impl Feed<LogEntry> {
 mod tests {
     use super::*;
 
-    fn numbers(feed: &Feed<&'static str>, after: u64, limit: usize) -> Result<Vec<(u64, &'static str)>, Gone> {
+    fn numbers(
+        feed: &Feed<&'static str>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, &'static str)>, Gone> {
         Ok(feed.after(after, limit)?.into_iter().map(|(number, entry)| (number, *entry)).collect())
     }
 
