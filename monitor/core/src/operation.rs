@@ -68,7 +68,7 @@ pub(crate) enum Answer {
     /// A command's result.
     Command(CommandReply),
     /// A message of its own kind.
-    Message(Message),
+    Message(Box<Message>),
     /// Nothing is sent.
     Nothing,
 }

@@ -107,6 +107,7 @@ pub struct Services {
     published: Arc<Status>,
     published_at: Duration,
     auth_published: Option<AuthGist>,
+    auth_view: Option<Arc<AuthView>>,
 }
 
 /// Everything that a command or a preparation may look at. A macro, so that only these fields are borrowed.
@@ -171,6 +172,7 @@ impl Services {
             published: Arc::default(),
             published_at: Duration::ZERO,
             auth_published: None,
+            auth_view: None,
         };
         services.load(store, &mut Effects::default())?;
         Ok(services)
@@ -194,7 +196,7 @@ impl Services {
         }
         if changes.any() {
             self.upkeep_due |= changes.monmap || changes.auth;
-            self.notify_subscribers(cx)?;
+            self.notify_subscribers(cx, changes)?;
         }
         Ok(())
     }
@@ -245,7 +247,8 @@ impl Services {
         }
         self.tell_health(cx);
         self.want_global_ids(cx);
-        self.notify_subscribers(cx)
+        self.health.look_again();
+        self.notify_subscribers(cx, Changes::ALL)
     }
 
     /// The same quorum goes on without a member that died: what is in flight stays so.
@@ -265,6 +268,7 @@ impl Services {
     pub fn quorum_lost(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
         if self.quorum.take().is_some() {
             self.quorum_changed = cx.now.mono;
+            self.next_tick = self.next_tick.min(cx.now.mono + self.tick_interval());
         }
         self.drop_pending();
         self.uncertain.extend(self.in_flight.take());
@@ -289,7 +293,10 @@ impl Services {
         for session in self.sessions.silent(cx.now.mono, self.settings.session_timeout) {
             self.close_session(cx, session);
         }
-        if self.quorum.is_some() {
+        if let Some(quorum) = &self.quorum {
+            if !quorum.all_ours {
+                self.health.look_again();
+            }
             self.upkeep_due = true;
             self.want_global_ids(cx);
             self.tell_health(cx);
@@ -444,26 +451,28 @@ impl Services {
 
     /// Publishes what handshakes are judged by, if it differs from what was published last.
     fn publish_auth(&mut self, cx: &mut Cx<'_>) {
-        let view = self.auth_view(cx);
-        let gist = AuthGist { ready: view.ready, auth: self.auth.version(), monmap: self.monmap().epoch };
-        if self.auth_published != Some(gist) {
-            self.auth_published = Some(gist);
-            cx.out.push(Effect::PublishAuth(Arc::new(view)));
-        }
-    }
-
-    /// What handshakes and requests for tickets are judged by.
-    fn auth_view(&self, cx: &Cx<'_>) -> AuthView {
-        let keys = self.auth.keys();
         // Through a short break of the quorum handshakes go on, so that a failover costs no client its session.
         let reachable = self.quorum.is_some()
             || cx.now.mono.saturating_sub(self.quorum_changed) < self.settings.quorum_wait;
+        let ready = self.auth.version().0 > 0 && reachable;
+        let gist = AuthGist { ready, auth: self.auth.version(), monmap: self.monmap().epoch };
+        if self.auth_published != Some(gist) {
+            self.auth_published = Some(gist);
+            self.auth_view = Some(Arc::new(self.make_auth_view(ready)));
+            if let Some(view) = &self.auth_view {
+                cx.out.push(Effect::PublishAuth(view.clone()));
+            }
+        }
+    }
+
+    fn make_auth_view(&self, ready: bool) -> AuthView {
+        let keys = self.auth.keys();
         let (allowed, service) = match &self.monmap().ciphers {
             Some(policy) => (policy.allowed.iter().map(|cipher| cipher.0).collect(), policy.service.0),
             None => (BTreeSet::from([CryptoKind::Aes, CryptoKind::Aes256k]), CryptoKind::Aes),
         };
         AuthView {
-            ready: self.auth.version().0 > 0 && reachable,
+            ready,
             entities: Arc::new(keys.secrets.clone()),
             rotating: Arc::new(keys.rotating.clone()),
             mon: self.settings.mon_key.clone(),
@@ -639,6 +648,8 @@ struct Changes {
 }
 
 impl Changes {
+    const ALL: Self = Self { monmap: true, kv: true, auth: true, log: true, health: true };
+
     fn any(self) -> bool {
         self.monmap || self.kv || self.auth || self.log || self.health
     }

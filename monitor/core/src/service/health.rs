@@ -41,6 +41,8 @@ pub(crate) struct HealthService {
     /// What members told since the quorum was formed.
     told: BTreeMap<Rank, HealthCheckMap>,
     pending: Option<Pending>,
+    /// Whether services of a stock leader may have written checks without a new version of ours.
+    stale: bool,
 }
 
 /// What the next version will hold.
@@ -82,6 +84,11 @@ impl HealthService {
         self.told.insert(rank, checks);
     }
 
+    /// The next refresh looks at what services have written, whatever the version.
+    pub(crate) fn look_again(&mut self) {
+        self.stale = true;
+    }
+
     /// Forgets what members told, because the quorum is another.
     pub(crate) fn forget_told(&mut self) {
         self.told.clear();
@@ -111,7 +118,9 @@ impl HealthService {
         let Some(quorum) = around.quorum.filter(|quorum| quorum.we_lead) else { return };
         let mut members = QuorumChecks::default();
         for rank in &quorum.members {
-            if let (Some(checks), Ok(number)) = (self.told.get(rank), i32::try_from(rank.0)) {
+            let Ok(number) = i32::try_from(rank.0) else { continue };
+            // Who has not told yet is taken to be as before.
+            if let Some(checks) = self.told.get(rank).or_else(|| self.quorum.0.get(&number)) {
                 members.0.insert(number, checks.clone());
             }
         }
@@ -177,8 +186,10 @@ impl Service for HealthService {
     const PREFIX: &'static str = "health";
 
     fn refresh(&mut self, store: &dyn KvRead, _out: &mut Effects) -> Result<bool, Halt> {
-        // Services of a stock leader write their checks without a new version of ours.
         let versions = Versions::read(store, Self::PREFIX)?;
+        if versions == self.versions && !std::mem::take(&mut self.stale) {
+            return Ok(false);
+        }
         let mut services = BTreeMap::new();
         for name in CHECKING_SERVICES {
             if let Some(checks) = stored_optional::<HealthCheckMap>(store, Self::PREFIX, name)? {

@@ -149,7 +149,7 @@ impl LogService {
                 self.pending.push(entry.clone());
             }
         }
-        Prepared { changed: self.pending.len() > before, answer: Answer::Message(ack.into()) }
+        Prepared { changed: self.pending.len() > before, answer: Answer::Message(Box::new(ack.into())) }
     }
 
     /// Adds an entry of our own to what is committed next.

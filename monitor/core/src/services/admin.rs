@@ -51,7 +51,7 @@ impl Services {
                         operation.command = command;
                         self.submit(cx, operation);
                     }
-                    Err(answer) => self.deliver(cx, &operation, answer),
+                    Err(answer) => self.deliver(cx, &operation, *answer),
                 }
             }
         }

@@ -136,28 +136,34 @@ impl Services {
                 operation.command = command;
                 self.submit(cx, operation);
             }
-            Err(answer) => self.deliver(cx, &operation, answer),
+            Err(answer) => self.deliver(cx, &operation, *answer),
         }
     }
 
     /// Parses an operation's command and checks its caps; gives the answer when it ends there.
-    pub(super) fn understand(&self, cx: &Cx<'_>, operation: &Operation) -> Result<Option<Command>, Answer> {
+    pub(super) fn understand(
+        &self,
+        cx: &Cx<'_>,
+        operation: &Operation,
+    ) -> Result<Option<Command>, Box<Answer>> {
         match &operation.message {
             Message::MonCommand(command) => {
                 if is_descriptions(&command.cmd) {
-                    return Err(Answer::Command(self.descriptions(false)));
+                    return Err(Box::new(Answer::Command(self.descriptions(false))));
                 }
                 let requester = &operation.requester;
                 let parsed = self.parse_command(requester, command.fsid, &command.cmd, command.input.clone());
                 match parsed {
                     Ok(command) => match self.local_answer(cx, &command) {
-                        Some(reply) => Err(Answer::Command(reply)),
+                        Some(reply) => Err(Box::new(Answer::Command(reply))),
                         None => Ok(Some(command)),
                     },
-                    Err(reply) => Err(Answer::Command(reply)),
+                    Err(reply) => Err(Box::new(Answer::Command(reply))),
                 }
             }
-            Message::Log(_) if !may(&operation.requester, "log", Access::WRITE) => Err(Answer::Nothing),
+            Message::Log(_) if !may(&operation.requester, "log", Access::WRITE) => {
+                Err(Box::new(Answer::Nothing))
+            }
             _ => Ok(None),
         }
     }
@@ -184,7 +190,7 @@ impl Services {
         let Some(found) = self.sessions.find(session) else { return MAuthReply::default() };
         let requester = found.requester.clone();
         let principal = Principal { entity: &requester.entity, global_id: requester.global_id };
-        let view = self.auth_view(cx);
+        let Some(view) = self.auth_view.clone() else { return MAuthReply::default() };
         let result = answer(&view, principal, &auth.auth_payload, cx.now.wall, &mut self.rng);
         let (result, result_bl, result_msg) = match result {
             Ok(payload) => (0, payload, String::new()),

@@ -15,7 +15,6 @@ use crate::command::table::{CommandDesc, Flags};
 use crate::cx::Cx;
 use crate::effect::{CommandReply, Effect, Halt};
 use crate::operation::{Answer, Command, Errno, Operation, Origin, Prepared, Requester};
-use crate::quorum::Order;
 use crate::service::auth::AuthService;
 use crate::service::health::HealthService;
 use crate::service::kv::KvService;
@@ -95,7 +94,7 @@ impl Services {
     /// Answers a read from committed state.
     pub(super) fn query(&mut self, cx: &mut Cx<'_>, operation: &Operation) -> Result<Answer, Halt> {
         if let Message::MonGetVersion(question) = &operation.message {
-            return Ok(Answer::Message(self.get_version(question).into()));
+            return Ok(Answer::Message(Box::new(self.get_version(question).into())));
         }
         let Some(command) = &operation.command else { return Ok(Answer::Nothing) };
         let map = self.monmap.map().clone();
@@ -142,10 +141,6 @@ impl Services {
         }
         let mut preparing = Preparing { around: around!(self, cx, map), rng: &mut self.rng };
         let prefix = command.prefix.as_str();
-        if prefix == "mon step-down" {
-            self.orders.push(Order::StepDown);
-            return Ok(Prepared::unchanged(CommandReply::done("leadership is handed over")));
-        }
         let prepared = if KvService::kind(prefix).is_some() {
             self.kv.prepare(&mut preparing, command)?
         } else if MonmapService::kind(prefix).is_some() {
@@ -218,7 +213,7 @@ impl Services {
 fn to_message(operation: &Operation, answer: Answer) -> Option<Message> {
     match (answer, &operation.message) {
         (Answer::Nothing, _) => None,
-        (Answer::Message(message), _) => Some(message),
+        (Answer::Message(message), _) => Some(*message),
         (Answer::Command(reply), Message::Command(_)) => {
             let CommandReply { code, message, output } = reply;
             Some(MCommandReply { code, message, output }.into())

@@ -126,7 +126,9 @@ impl Services {
 
     fn peer_name(&self, addrs: &AddrVec) -> String {
         let map = self.monmap();
-        map.rank_of_addrs(addrs).and_then(|rank| map.name_of(rank)).unwrap_or("?").to_owned()
+        let name = map.rank_of_addrs(addrs).and_then(|rank| map.name_of(rank));
+        // Learners are not in the map.
+        name.map_or_else(|| addrs.to_string(), String::from)
     }
 
     fn take_forward(&mut self, cx: &mut Cx<'_>, from: &AddrVec, forward: MForward) {
@@ -164,7 +166,7 @@ impl Services {
                 operation.command = command;
                 self.submit(cx, operation);
             }
-            Err(answer) => self.deliver(cx, &operation, answer),
+            Err(answer) => self.deliver(cx, &operation, *answer),
         }
     }
 
@@ -183,7 +185,7 @@ impl Services {
                 let reply = CommandReply { code: ack.code, message: ack.message, output: ack.output };
                 cx.out.push(Effect::AdminReply { request: *request, reply });
             }
-            (_, message) => self.deliver(cx, &operation, Answer::Message(message)),
+            (_, message) => self.deliver(cx, &operation, Answer::Message(Box::new(message))),
         }
     }
 

@@ -10,8 +10,9 @@ use rand_chacha::rand_core::Rng;
 
 use super::{Services, around};
 use crate::cx::Cx;
-use crate::effect::Halt;
+use crate::effect::{CommandReply, Halt};
 use crate::operation::{Answer, Operation, Origin};
+use crate::quorum::Order;
 use crate::service::kv::OWN_PREFIX;
 use crate::service::{Preparing, Service, stored_optional};
 
@@ -43,6 +44,13 @@ impl Services {
             }
             if let Some(answer) = self.earlier_answer(cx, &operation)? {
                 self.deliver(cx, &operation, answer);
+                continue;
+            }
+            if operation.command.as_ref().is_some_and(|command| command.prefix == "mon step-down") {
+                // Answered at once: who would confirm a read afterwards leads no more.
+                self.orders.push(Order::StepDown);
+                let reply = CommandReply::done("leadership is handed over");
+                self.deliver(cx, &operation, Answer::Command(reply));
                 continue;
             }
             bytes += operation.size_bytes();

@@ -18,20 +18,20 @@ pub(super) struct Reads {
 #[derive(Debug)]
 enum Waiting {
     /// Answered from the state at that time.
-    Query(Operation),
+    Query(Box<Operation>),
     /// A write that the leader found to need no change; its answer stands if we still lead.
-    Answered(Operation, Answer),
+    Answered(Box<Operation>, Answer),
     /// Whether values that were in flight are in the store.
     Uncertain,
 }
 
 impl Reads {
     pub(super) fn query(&mut self, operation: Operation) {
-        self.fresh.push(Waiting::Query(operation));
+        self.fresh.push(Waiting::Query(Box::new(operation)));
     }
 
     pub(super) fn answered(&mut self, operation: Operation, answer: Answer) {
-        self.fresh.push(Waiting::Answered(operation, answer));
+        self.fresh.push(Waiting::Answered(Box::new(operation), answer));
     }
 
     pub(super) fn ask_about_uncertain(&mut self) {
@@ -48,7 +48,7 @@ impl Reads {
         requested
             .chain(std::mem::take(&mut self.fresh))
             .filter_map(|waiting| match waiting {
-                Waiting::Query(operation) | Waiting::Answered(operation, _) => Some(operation),
+                Waiting::Query(operation) | Waiting::Answered(operation, _) => Some(*operation),
                 Waiting::Uncertain => None,
             })
             .collect()

@@ -11,8 +11,8 @@ use mon_types::id::Version;
 use mon_types::log::Priority;
 use mon_types::message::{MMonSubscribe, MMonSubscribeAck, Message};
 
-use super::Services;
 use super::dispatch::{may, may_run};
+use super::{Changes, Services};
 use crate::cx::Cx;
 use crate::effect::Halt;
 use crate::event::SessionId;
@@ -56,11 +56,18 @@ impl Services {
     }
 
     /// Sends every subscriber what it does not have yet.
-    pub(super) fn notify_subscribers(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
+    pub(super) fn notify_subscribers(&mut self, cx: &mut Cx<'_>, changes: Changes) -> Result<(), Halt> {
+        let touched = |name: &str| match name {
+            "monmap" => changes.monmap,
+            _ if name.starts_with("kv:") => changes.kv,
+            _ if name.starts_with("log-") => changes.log,
+            _ => false,
+        };
         let due: Vec<(SessionId, String)> = self
             .sessions
             .iter()
             .flat_map(|(id, session)| session.subscriptions.iter().map(move |(name, sub)| (id, name, sub)))
+            .filter(|(_, name, _)| touched(name))
             .filter(|(_, name, sub)| self.version_of(name).is_some_and(|version| sub.next <= version))
             .map(|(id, name, _)| (id, name.clone()))
             .collect();

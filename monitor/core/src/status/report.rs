@@ -337,7 +337,7 @@ fn time_sync(sight: &Sight<'_>) -> Value {
         "timechecks": {
             "epoch": around.quorum.map_or(0, |quorum| quorum.epoch.0),
             "round": skews.round,
-            "round_status": if skews.round % 2 == 0 { "finished" } else { "on-going" },
+            "round_status": if skews.round.is_multiple_of(2) { "finished" } else { "on-going" },
         },
     })
 }

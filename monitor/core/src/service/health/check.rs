@@ -34,8 +34,7 @@ pub(crate) struct ClockSkews {
 /// What a member checks about itself.
 pub(crate) fn own_checks(name: &str, settings: &Settings, disk: DiskUse) -> HealthCheckMap {
     let mut checks = HealthCheckMap::default();
-    if disk.bytes_total > 0 {
-        let percent = disk.bytes_available.saturating_mul(100) / disk.bytes_total;
+    if let Some(percent) = disk.bytes_available.saturating_mul(100).checked_div(disk.bytes_total) {
         let (code, severity, words) = if percent <= settings.disk_error_percent {
             ("MON_DISK_CRIT", Severity::Error, "very low on available space")
         } else {
