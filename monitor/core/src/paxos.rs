@@ -77,6 +77,8 @@ pub(crate) struct Paxos {
     writes: VecDeque<(WriteId, Write)>,
     /// What answers must wait for: the last promise or acceptance that went to disk.
     gate: Option<WriteId>,
+    /// The write of the last promise alone.
+    promise_gate: Option<WriteId>,
     /// The election epoch that we promised `accepted_pn` in, to tell a repeated collect from another's.
     promised_in: Option<(mon_types::id::Epoch, Pn)>,
     lease: Lease,
@@ -146,6 +148,7 @@ impl Paxos {
             phase: Phase::Idle,
             writes: VecDeque::new(),
             gate: None,
+            promise_gate: None,
             promised_in: None,
             lease: Lease::default(),
             reads: Reads::default(),
@@ -343,6 +346,9 @@ impl Paxos {
         let id = cx.out.persist(write, sync);
         if sync {
             self.gate = Some(id);
+        }
+        if matches!(what, Write::Promise(_)) {
+            self.promise_gate = Some(id);
         }
         self.writes.push_back((id, what));
         id

@@ -270,7 +270,9 @@ impl Consensus {
         }
         let Some(leader) = leader else { return };
         if self.is_learner() {
-            if self.following.as_ref() != Some(&leader) {
+            // Until the quorum knows us as one (it says so in its store), we keep up by syncing; a stock
+            // leader would not even understand the wish.
+            if self.learners.contains_key(&self.identity.name) && self.following.as_ref() != Some(&leader) {
                 self.follow(cx, &leader);
             }
             return;

@@ -101,8 +101,12 @@ impl Paxos {
         }
         let known = self.log.uncommitted().is_some_and(|u| u.pn == m.pn && u.value == *value);
         if !known {
+            let promises = m.pn > self.log.accepted_pn();
             let write = self.log.accept(m.pn, value.clone());
-            self.persist(cx, write, Write::Accept(*version, m.pn));
+            let id = self.persist(cx, write, Write::Accept(*version, m.pn));
+            if promises {
+                self.promise_gate = Some(id);
+            }
         }
         // From here on the value may be chosen without our knowing: under leases, no more reads.
         self.lease.revoke();

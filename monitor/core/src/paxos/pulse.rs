@@ -110,9 +110,9 @@ impl Paxos {
             first_committed: self.log.first(),
             last_committed: self.log.last(),
         };
-        // After the gate: a heartbeat must not overtake the victory and the collect of its term.
+        // After the promise: a heartbeat must not overtake the victory and the collect of its term.
         for addrs in term.others().map(|(_, addrs)| addrs).chain(self.followers.addrs()) {
-            cx.out.send(addrs, beat.clone(), self.gate);
+            cx.out.send(addrs, beat.clone(), self.promise_gate);
         }
         self.pulse.round
     }
@@ -139,8 +139,8 @@ impl Paxos {
             round: if promised { m.round } else { 0 },
             last_committed: self.log.last(),
         };
-        // After the gate: the promise that this speaks of must be on disk.
-        cx.out.send(from, ack, self.gate);
+        // After it is on disk: the promise that this speaks of must outlive us.
+        cx.out.send(from, ack, self.promise_gate);
         if term.quorum != m.quorum {
             self.events.push(PaxosEvent::QuorumIs(m.quorum.clone()));
         }

@@ -18,6 +18,7 @@ fn torture(seed: u64, count: usize, rounds: usize) -> Cluster {
             0..=5 if !c.nodes[node].runs() => c.start(node),
             6 if c.nodes[node].runs() => c.pause(node),
             7..=10 if c.nodes[node].paused => c.resume(node),
+            18 | 19 => power_cut(&mut c, count),
             11 if node != other => c.cut(node, other),
             12 => c.isolate(node),
             13..=16 => c.heal(),
@@ -49,6 +50,35 @@ fn torture(seed: u64, count: usize, rounds: usize) -> Cluster {
     }
     c.settle_down();
     c
+}
+
+/// Several machines lose power in the middle of a write; a majority comes back, not always the same.
+fn power_cut(c: &mut Cluster, count: usize) {
+    for _ in 0..5 {
+        for node in 0..count {
+            c.propose_at(node);
+        }
+        let moment = c.rng.random_range(0..3000);
+        c.run(std::time::Duration::from_micros(moment));
+    }
+    for node in 0..count {
+        if c.nodes[node].runs() && c.rng.random_bool(0.7) {
+            c.crash(node);
+        }
+    }
+    let first = c.rng.random_range(0..count);
+    for node in (0..count / 2 + 1).map(|i| (first + i) % count) {
+        if !c.nodes[node].runs() {
+            c.start(node);
+        }
+    }
+    for _ in 0..20 {
+        c.run(ms(20));
+        (0..count).for_each(|node| {
+            c.propose_at(node);
+            c.read_at(node);
+        });
+    }
 }
 
 #[test]
