@@ -11,11 +11,11 @@ pub struct Limits {
     pub handshake_bytes_max: usize,
     /// How long a connection may take from its first byte to a standing session.
     pub handshake_age_max: Duration,
-    /// Largest message (front, middle and data together), received or sent. Store sync chunks are about
-    /// 1 MiB, a large cluster's OSDMap some tens.
+    /// Largest message (front, middle and data together) that is received. Clients send commands, beacons and
+    /// CRUSH maps; monitors send Paxos values and store chunks, many in one message.
     pub message_bytes_max: usize,
-    /// Most bytes of messages queued for a peer that does not read (or, in a lossless session, does not
-    /// acknowledge).
+    /// How many bytes of messages may wait for a peer that does not read (or, in a lossless session, does not
+    /// acknowledge) before no more are taken. One message may exceed it: an OSDMap has to get through.
     pub queue_bytes_max: usize,
     /// Most messages so queued.
     pub queue_messages_max: usize,
@@ -25,6 +25,12 @@ pub struct Limits {
     pub keepalive_after: Option<Duration>,
     /// How long nothing may be received before the connection counts as dead; none: for ever.
     pub silence_max: Option<Duration>,
+    /// Most messages kept for a monitor with which no session stands. The oldest go first: after a long
+    /// absence nobody wants to hear the elections of yesterday.
+    pub unopened_messages_max: usize,
+    /// How long a broken lossless session is kept. After it what was sent but not acknowledged is void, and a
+    /// new session is made.
+    pub broken_age_max: Duration,
     /// First wait between two connection attempts of a lossless session; doubles with each failure.
     pub backoff_min: Duration,
     /// Longest such wait.
@@ -44,12 +50,14 @@ impl Limits {
             handshake_frame_bytes_max: 64 << 10,
             handshake_bytes_max: 256 << 10,
             handshake_age_max: Duration::from_secs(10),
-            message_bytes_max: 128 << 20,
-            queue_bytes_max: 256 << 20,
+            message_bytes_max: 32 << 20,
+            queue_bytes_max: 16 << 20,
             queue_messages_max: 16 << 10,
             control_bytes_max: 256 << 10,
             keepalive_after: None,
             silence_max: Some(Duration::from_secs(900)),
+            unopened_messages_max: 256,
+            broken_age_max: Duration::from_secs(30),
             backoff_min: Duration::from_millis(50),
             backoff_max: Duration::from_secs(1),
             unauthenticated_max: 1024,
@@ -63,6 +71,8 @@ impl Limits {
         Self {
             keepalive_after: Some(Duration::from_secs(1)),
             silence_max: Some(Duration::from_secs(6)),
+            message_bytes_max: 512 << 20,
+            queue_bytes_max: 256 << 20,
             ..Self::client()
         }
     }

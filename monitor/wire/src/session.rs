@@ -39,6 +39,9 @@ pub use incoming::Incoming;
 /// About how many bytes [`Session::poll_transmit`] encodes at a time.
 pub const TRANSMIT_BYTES: usize = 64 << 10;
 
+/// Largest message that is sent: what all segments together can have with 32-bit lengths, and sense.
+const MESSAGE_BYTES_MAX: usize = 1 << 30;
+
 /// What kind of session it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
@@ -219,6 +222,8 @@ pub struct Session {
     /// Call even when there is nothing to send.
     persistent: bool,
     backoff: Duration,
+    /// Since when the session has had no working connection.
+    broken_since: Option<Duration>,
     features: u64,
     peer_number: i64,
 }
@@ -261,6 +266,7 @@ impl Session {
             connect_seq: 0,
             was_open: false,
             persistent: false,
+            broken_since: None,
             features: 0,
             peer_number: -1,
         }
@@ -301,18 +307,19 @@ impl Session {
     /// Queues a message.
     ///
     /// # Errors
-    /// The queue is full or the message too large. A lossy session should be closed then; in a lossless one
-    /// the message is not taken and everything else goes on.
+    /// The queue is full or the message too large; it was not taken. Close the session then: a gap would break
+    /// its promise.
     pub fn send(&mut self, now: Duration, message: RawMessage) -> Result<(), SessionError> {
         let payload = message.payload_len();
-        if payload > self.limits.message_bytes_max {
+        if payload > MESSAGE_BYTES_MAX {
             return Err(SessionError::MessageTooLarge(payload));
         }
         let (messages, bytes) = self.queued();
-        if messages >= self.limits.queue_messages_max || bytes + payload > self.limits.queue_bytes_max {
+        if messages >= self.limits.queue_messages_max || bytes >= self.limits.queue_bytes_max {
             return Err(SessionError::QueueFull { messages, bytes });
         }
         self.queue.push(message);
+        self.trim_unopened();
         if self.policy == Policy::Peer && self.state == (State::Idle { dial_at: None }) {
             self.state = State::Idle { dial_at: Some(now) };
         }
@@ -344,6 +351,7 @@ impl Session {
     pub fn handle_dial_failed(&mut self, now: Duration) {
         if self.state == State::Dialing {
             self.back_off(now);
+            self.forget_if_old(now);
         }
     }
 
@@ -585,7 +593,9 @@ impl Session {
     fn reset(&mut self, full: bool) {
         if full {
             self.queue.forget_sent();
-            self.client_cookie = self.cookie_spare;
+            // The spare may be the old one itself, when the session is given up by us: then the next attempt
+            // brings another.
+            self.client_cookie = if self.client_cookie == self.cookie_spare { 0 } else { self.cookie_spare };
             self.peer_global_seq = 0;
         }
         self.server_cookie = 0;
@@ -597,6 +607,7 @@ impl Session {
 
     fn open(&mut self, resumed: bool) {
         self.state = State::Open;
+        self.broken_since = None;
         self.backoff = self.limits.backoff_min;
         self.was_open = true;
         if let Some(connection) = &mut self.connection {
@@ -608,6 +619,25 @@ impl Session {
             features: self.features,
             resumed,
         }));
+    }
+
+    /// As long as no session stands, nothing was promised: only the newest messages are kept.
+    fn trim_unopened(&mut self) {
+        if self.policy != Policy::Peer || self.state == State::Open || self.server_cookie != 0 {
+            return;
+        }
+        while self.queue.len() > self.limits.unopened_messages_max {
+            self.queue.drop_oldest();
+        }
+    }
+
+    /// A session that has been broken for too long is given up.
+    fn forget_if_old(&mut self, now: Duration) {
+        let Some(since) = self.broken_since else { return };
+        if self.server_cookie != 0 && now >= since + self.limits.broken_age_max {
+            self.reset(true);
+            self.trim_unopened();
+        }
     }
 
     /// Drops the connection. Without a time the wait before the next call counts from the start of the
@@ -623,10 +653,12 @@ impl Session {
         }
         let now = now.unwrap_or_default();
         if self.state == State::Open {
+            self.broken_since = Some(now);
             let wanted = self.persistent || self.queue.has_unsent();
             self.state = State::Idle { dial_at: wanted.then_some(now) };
         } else {
             self.back_off(now);
+            self.forget_if_old(now);
         }
         self.events.push_back(SessionEvent::Down(error));
     }

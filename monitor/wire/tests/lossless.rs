@@ -3,6 +3,8 @@
 
 mod pair;
 
+use std::time::Duration;
+
 use mon_wire::auth::Mode;
 use pair::{Pair, message};
 use proptest::prelude::*;
@@ -137,4 +139,35 @@ fn a_silent_peer_is_asked_and_then_given_up() {
         pair.wait();
     }
     assert_eq!(pair.nodes[0].closed, ["peer silent for 6s"]);
+}
+
+#[test]
+fn a_session_that_stays_broken_is_given_up_on_both_sides() {
+    for (absence, resumed) in [(5, true), (40, false)] {
+        let mut pair = Pair::new(Mode::Crc);
+        pair.nodes[0].session.set_persistent(pair.now, true);
+        pair.nodes[1].session.send(pair.now, message(1)).unwrap();
+        pair.finish();
+        let link = pair.links_open()[0];
+        pair.cut(link, [0, 0]);
+        pair.deliver(link, 0, 0);
+        pair.deliver(link, 1, 0);
+        pair.cannot_call(0, Duration::from_secs(absence));
+        pair.nodes[0].session.send(pair.now, message(2)).unwrap();
+        pair.finish();
+        assert_eq!(pair.nodes[1].received, [2]);
+        for node in &pair.nodes {
+            assert_eq!(node.opened, [false, resumed], "after {absence} s");
+        }
+    }
+}
+
+#[test]
+fn for_a_monitor_that_was_never_there_only_the_newest_messages_wait() {
+    let mut pair = Pair::new(Mode::Crc);
+    for number in 1..=300 {
+        pair.nodes[0].session.send(pair.now, message(number)).unwrap();
+    }
+    pair.finish();
+    assert_eq!(pair.nodes[1].received, (45..=300).collect::<Vec<_>>());
 }

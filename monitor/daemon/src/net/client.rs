@@ -100,7 +100,9 @@ impl Client<'_> {
                 },
                 count = replies.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
-                        return Ok(()); // the engine closed the session
+                        // The engine closed the session; what it said before still goes out.
+                        socket.finish(&mut self.session, now).await;
+                        return Ok(());
                     }
                     for reply in batch.drain(..) {
                         if let Err(error) = self.session.send(now, reply.to_raw()) {

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mon_core::event::Event;
 use mon_types::addr::AddrVec;
@@ -124,17 +125,21 @@ pub(super) async fn incoming(
 fn spawn(shared: &Arc<Shared>, key: SessionKey, addrs: &AddrVec) -> PeerEntry {
     let generation = shared.registry.next_id();
     let (commands, receiver) = mpsc::unbounded_channel();
+    let session = session(shared, addrs);
+    let peer =
+        Peer { shared: shared.clone(), key, session, socket: None, call: None, kept: false, failures: 0 };
+    tokio::spawn(peer.run_to_end(receiver, generation));
+    PeerEntry { generation, commands }
+}
+
+/// A session that has not stood yet.
+fn session(shared: &Shared, addrs: &AddrVec) -> Session {
     let identity = Identity {
         features_required: Features::REQUIRED_OF_MONS.0,
         ..Identity::clone(&shared.identity.load())
     };
     let limits = shared.config.peer_limits.clone();
-    let global_seq = shared.global_seq.clone();
-    let session = Session::new(Policy::Peer, Arc::new(identity), addrs.clone(), limits, global_seq);
-    let peer =
-        Peer { shared: shared.clone(), key, session, socket: None, call: None, kept: false, failures: 0 };
-    tokio::spawn(peer.run_to_end(receiver, generation));
-    PeerEntry { generation, commands }
+    Session::new(Policy::Peer, Arc::new(identity), addrs.clone(), limits, shared.global_seq.clone())
 }
 
 type Dialing = Pin<Box<dyn Future<Output = Result<(Connection, Socket), HandshakeError>> + Send>>;
@@ -196,11 +201,15 @@ impl Peer {
                 }
                 count = commands.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
-                        return Ok(()); // forgotten
+                        // The engine forgot the peer; what it said before still goes out.
+                        if let Some(socket) = &mut self.socket {
+                            socket.finish(&mut self.session, now).await;
+                        }
+                        return Ok(());
                     }
                     let now = self.shared.clock.now().mono;
                     for command in batch.drain(..) {
-                        self.handle_command(now, command);
+                        self.handle_command(now, command).await?;
                     }
                 }
                 () = sleep_until(&self.shared.clock, self.session.poll_timeout()) => {
@@ -210,11 +219,16 @@ impl Peer {
         }
     }
 
-    fn handle_command(&mut self, now: std::time::Duration, command: PeerCommand) {
+    async fn handle_command(&mut self, now: Duration, command: PeerCommand) -> Result<(), Stopping> {
         match command {
             PeerCommand::Send(message) => {
                 if let Err(error) = self.session.send(now, message.to_raw()) {
-                    warn!("message to {} dropped: {error}", self.session.peer());
+                    // A lossless session must not have gaps: begin another.
+                    warn!("giving up the session with monitor {}: {error}", self.session.peer());
+                    self.session = session(&self.shared, self.session.peer());
+                    self.session.set_persistent(now, self.kept);
+                    self.call = None;
+                    self.down().await?;
                 }
             }
             PeerCommand::Keep => {
@@ -223,6 +237,7 @@ impl Peer {
             }
             PeerCommand::Incoming(call) => self.take_call(*call),
         }
+        Ok(())
     }
 
     fn take_call(&mut self, call: Call) {

@@ -1,8 +1,10 @@
 //! A socket with the bytes that wait to be written to it.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
+use mon_wire::Session;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
@@ -66,6 +68,24 @@ impl Socket {
         }
     }
 
+    /// Writes what a session that is closed by us still has to say, as far as that goes in a second.
+    pub(crate) async fn finish(&mut self, session: &mut Session, now: Duration) {
+        let all = async {
+            loop {
+                if self.is_written() {
+                    match session.poll_transmit(now) {
+                        Some(bytes) => self.write(bytes),
+                        None => return,
+                    }
+                }
+                if self.turn().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _as_far_as_it_goes = tokio::time::timeout(FINISH_MAX, all).await;
+    }
+
     /// Writes what waits, then `bytes`, as far as the socket takes it at once.
     pub(crate) fn write_last(&mut self, bytes: &[u8]) {
         if self.is_written() {
@@ -73,6 +93,9 @@ impl Socket {
         }
     }
 }
+
+/// How long a closed session may still take to hear what was said before.
+const FINISH_MAX: Duration = Duration::from_secs(1);
 
 /// Reads into the stack first: a connection that has nothing to say holds no buffer.
 fn read_now(reader: &ReadHalf<'_>) -> io::Result<Bytes> {

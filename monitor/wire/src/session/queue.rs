@@ -21,6 +21,13 @@ impl Queue {
         self.unsent.push_back((None, message));
     }
 
+    /// Drops the oldest message that was never sent.
+    pub(super) fn drop_oldest(&mut self) {
+        if let Some((_, message)) = self.unsent.pop_front_if(|(seq, _)| seq.is_none()) {
+            self.bytes -= charge(&message);
+        }
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

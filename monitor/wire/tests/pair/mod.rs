@@ -401,3 +401,17 @@ pub(crate) fn step(connection: &mut Connection, mode: Mode) -> Step {
         Err(_) => Step::Failed,
     }
 }
+
+impl Pair {
+    /// Lets all calls of a node fail for so long.
+    pub(crate) fn cannot_call(&mut self, node: usize, duration: Duration) {
+        let end = self.now + duration;
+        while self.now < end {
+            let node = &mut self.nodes[node];
+            if node.session.poll_dial(self.now) {
+                node.session.handle_dial_failed(self.now);
+            }
+            self.now = node.session.poll_timeout().unwrap().max(self.now);
+        }
+    }
+}
