@@ -197,6 +197,7 @@ fn apply(
     match outcome {
         Outcome::QuorumFormed(view) => {
             *proposed = false;
+            services.learn_members(consensus.monmap());
             services.quorum_formed(cx, &view)
         }
         Outcome::QuorumChanged(view) => services.quorum_changed(cx, &view),

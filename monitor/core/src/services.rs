@@ -194,11 +194,28 @@ impl Services {
             self.update_global_ids(cx);
             self.publish_auth(cx);
         }
+        if changes.monmap {
+            self.claim_name(cx);
+        }
         if changes.any() {
             self.upkeep_due |= changes.monmap || changes.auth;
             self.notify_subscribers(cx, changes)?;
         }
         Ok(())
+    }
+
+    /// Before the first quorum: the members as probing has found them, for the first map.
+    pub fn learn_members(&mut self, map: &MonMap) {
+        self.monmap.learn(map);
+    }
+
+    /// Asks the leader for our name where the map has a stand-in; as leader, upkeep sees to it.
+    fn claim_name(&mut self, cx: &mut Cx<'_>) {
+        let Some(leader) = self.quorum.as_ref().filter(|quorum| !quorum.we_lead) else { return };
+        let map = self.monmap.map().clone();
+        if let Some(claim) = self.monmap.own_name_claim(&around!(self, cx, map)) {
+            cx.out.send(&leader.leader_addrs, claim, None);
+        }
     }
 
     fn load(&mut self, store: &dyn KvRead, out: &mut Effects) -> Result<Changes, Halt> {
@@ -240,6 +257,7 @@ impl Services {
         if !self.uncertain.is_empty() {
             self.reads.ask_about_uncertain();
         }
+        self.claim_name(cx);
         self.resume_forwarded(cx);
         for operation in std::mem::take(&mut self.queue).into_iter().chain(std::mem::take(&mut self.waiting))
         {

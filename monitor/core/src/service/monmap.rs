@@ -119,6 +119,12 @@ impl MonmapService {
             current.rank_of_addrs(&join.addrs).and_then(|rank| current.name_of(rank)).map(String::from);
         let wall = around.now.wall;
         let map = self.edit(around);
+        if let Some(stand_in) = taken.as_deref().filter(|name| is_stand_in(name))
+            && map.rename(stand_in, &join.name)
+        {
+            // It was known by its address alone; its rank stays.
+            return Prepared { changed: true, answer: Answer::Nothing };
+        }
         if let Some(name) = taken.filter(|name| *name != join.name) {
             map.remove(&name);
         }
@@ -132,6 +138,25 @@ impl MonmapService {
             }
         }
         Prepared { changed: true, answer: Answer::Nothing }
+    }
+
+    /// Takes over what probing has found out about the members, as long as there is no committed map.
+    pub(crate) fn learn(&mut self, map: &MonMap) {
+        if self.versions.last.0 == 0 && *self.map != *map {
+            self.map = Arc::new(map.clone());
+        }
+    }
+
+    /// What a member that the map knows only by its address asks for.
+    pub(crate) fn own_name_claim(&self, around: &Around<'_>) -> Option<MMonJoin> {
+        let own = around.identity;
+        let listed = self.map.rank_of_addrs(&own.addrs).and_then(|rank| self.map.name_of(rank))?;
+        (self.versions.last.0 > 0 && is_stand_in(listed)).then(|| MMonJoin {
+            fsid: own.fsid,
+            name: own.name.clone(),
+            addrs: own.addrs.clone(),
+            ..MMonJoin::default()
+        })
     }
 
     /// Raises what the map fixes once a complete quorum supports it, as stock does.
@@ -196,6 +221,11 @@ impl MonmapService {
         (next.0 <= epoch && epoch > 0)
             .then(|| mon_types::message::MMonMap { monmap: self.map.to_bytes() }.into())
     }
+}
+
+/// Whether a name stands in for one that is not known yet (`noname-a`, as `MonMap::build_initial` gives).
+fn is_stand_in(name: &str) -> bool {
+    name.starts_with("noname-")
 }
 
 impl Service for MonmapService {

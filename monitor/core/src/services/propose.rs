@@ -132,6 +132,9 @@ impl Services {
             value.put("monitor", "cluster_fingerprint", fingerprint.to_vec());
         }
         self.monmap.raise_features(&around!(self, cx, map));
+        if let Some(claim) = self.monmap.own_name_claim(&around!(self, cx, map)) {
+            self.monmap.prepare_join(&around!(self, cx, map), &claim);
+        }
         let mut preparing = Preparing { around: around!(self, cx, map), rng: &mut self.rng };
         self.auth.create_initial(&mut preparing)?;
         if self.auth.version().0 > 0 && self.auth.rotation_is_due(&preparing.around) {

@@ -81,6 +81,23 @@ fn joining_monitors_are_listed() {
     assert_eq!(epoch(&world), before);
 }
 
+/// A cluster that starts from addresses alone knows a member that came late as `noname-X` in its first map.
+#[test]
+fn a_member_known_by_its_address_gets_its_name_and_keeps_its_rank() {
+    let mut world = World::new();
+    let join = |name: &str, port| MMonJoin {
+        fsid: fsid(),
+        name: name.into(),
+        addrs: addrs(port),
+        ..Default::default()
+    };
+    world.peer_says(&addrs(3303), join("noname-d", 3303));
+    world.peer_says(&addrs(3304), join("e", 3304));
+    assert_eq!(world.services.monmap().ranks, ["a", "b", "c", "noname-d", "e"]);
+    world.peer_says(&addrs(3303), join("d", 3303));
+    assert_eq!(world.services.monmap().ranks, ["a", "b", "c", "d", "e"]);
+}
+
 #[test]
 fn settings_that_lock_everybody_out_are_refused() {
     let mut world = World::new();
