@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Ctl(Ctl),
     /// Measure a cluster, beside stock Ceph if wanted
     Bench(BenchArgs),
+    /// Run a cluster of monitors in one folder of this host
+    Dev(crate::dev::DevArgs),
     /// Take the command line of ceph-mon
     #[command(name = "ceph-mon", disable_help_flag = true, disable_version_flag = true)]
     CephMon {

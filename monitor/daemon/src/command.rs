@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::config::options::Options;
 use crate::exit::{Exit, Failed};
 use crate::mkfs::Made;
-use crate::{check, ctl, mkfs, monmap_store, run};
+use crate::{check, ctl, dev, mkfs, monmap_store, run};
 
 /// Reads the command line of this process and does what it says.
 pub(crate) fn main() -> Result<Exit, Failed> {
@@ -36,6 +36,7 @@ pub(crate) fn main() -> Result<Exit, Failed> {
             Ok(Exit::Success)
         }
         Command::Bench(args) => run_bench(args),
+        Command::Dev(arguments) => dev::run(arguments),
         Command::CephMon { arguments } => ceph_mon(arguments),
     }
 }

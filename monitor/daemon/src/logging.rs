@@ -182,9 +182,9 @@ mod tests {
             tail: Tail::default(),
         };
         let line = "2025-11-22T22:59:13.904123+0000 mon.a (mon.0) 12 : cluster [INF] mon.a is new leader\n";
-        logs.write_cluster_log(&[entry.clone()]);
+        logs.write_cluster_log(std::slice::from_ref(&entry));
         std::fs::rename(&path, folder.path().join("ceph.log.1")).unwrap();
-        logs.write_cluster_log(&[entry.clone()]);
+        logs.write_cluster_log(std::slice::from_ref(&entry));
         logs.reopen();
         logs.write_cluster_log(&[entry]);
         assert_eq!(std::fs::read_to_string(folder.path().join("ceph.log.1")).unwrap(), line.repeat(2));

@@ -36,6 +36,7 @@ mod engine;
 mod run;
 
 mod command;
+mod dev;
 #[cfg(test)]
 mod docs;
 

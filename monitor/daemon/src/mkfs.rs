@@ -163,7 +163,7 @@ fn blank(index: usize) -> AddrVec {
 }
 
 /// `a` to `z`, then `aa`.
-fn letters(index: usize) -> String {
+pub(crate) fn letters(index: usize) -> String {
     let last = char::from(b'a' + (index % 26) as u8);
     if index < 26 { last.into() } else { letters(index / 26 - 1) + &last.to_string() }
 }

@@ -62,7 +62,7 @@ fn own_addrs(settings: &Settings, monmap: &MonMap) -> Result<AddrVec, Failed> {
     if let Some(addrs) = &settings.public_addrs {
         return Ok(addrs.clone());
     }
-    let is_ours = |addrs: &&AddrVec| addrs.msgr2_socket().is_some_and(|socket| is_local(socket));
+    let is_ours = |addrs: &&AddrVec| addrs.msgr2_socket().is_some_and(is_local);
     settings.mon_host.iter().find(is_ours).cloned().ok_or_else(|| {
         let message =
             format!("mon.{} is not in the monmap and has no address: give public_addr", settings.name);
