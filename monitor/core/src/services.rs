@@ -174,6 +174,10 @@ impl Services {
             auth_published: None,
             auth_view: None,
         };
+        if services.settings.mon_key.caps.is_empty() {
+            // Whoever holds this key is a monitor.
+            services.settings.mon_key.set_caps("mon", "allow *");
+        }
         services.load(store, &mut Effects::default())?;
         Ok(services)
     }

@@ -44,6 +44,11 @@ pub(crate) fn query(around: &Around<'_>, command: &Command) -> CommandReply {
             CommandReply::output(format::text_or_json(form, table, || Value::Object(Map::new())))
         }
         "config generate-minimal-conf" => CommandReply::output(minimal_conf(around)),
+        "config log" if form != Format::Plain => {
+            // The entry that every database starts with.
+            let first = json!([{ "version": 1, "timestamp": "0.000000", "name": "", "changes": [] }]);
+            CommandReply::output(format::json(form, &first))
+        }
         _ => CommandReply::output(match form {
             Format::Plain => bytes::Bytes::new(),
             Format::Json | Format::JsonPretty => format::json(form, &json!([])),

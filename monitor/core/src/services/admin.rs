@@ -89,6 +89,10 @@ impl Services {
                 }
                 prefix
             }
+            // The admin socket has commands that share their words with commands of the quorum.
+            Ok((desc, _)) if requester.caps.is_allow_all() && is_socket_command(&desc.signature.prefix()) => {
+                desc.signature.prefix()
+            }
             Ok((desc, _)) => {
                 let prefix = desc.signature.prefix();
                 let text = format!("'{prefix}' is no command for one daemon: run 'ceph {prefix}'");
@@ -158,6 +162,10 @@ impl Services {
                 output(&json!({ "size": 0, "duration": 0, "ops": [] }))
             }
             "compact" => CommandReply::done("the store compacts itself"),
+            "config show" | "perf dump" | "connection scores dump" => {
+                let text = format!("'{prefix}' is served by the admin socket: ceph daemon <path> {prefix}");
+                CommandReply::refused(Errno::EOPNOTSUPP, text)
+            }
             "injectargs" => {
                 let text = "options are set in the configuration file and read at start";
                 CommandReply::refused(Errno::EOPNOTSUPP, text)
@@ -201,6 +209,10 @@ impl Services {
             .collect();
         json!({ "ops": list, "num_ops": list.len() + self.reads.count() })
     }
+}
+
+fn is_socket_command(prefix: &str) -> bool {
+    HELP.iter().any(|(name, _)| *name == prefix)
 }
 
 /// The admin socket's commands, in our words.

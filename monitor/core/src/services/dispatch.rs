@@ -50,6 +50,10 @@ impl Services {
             let text = format!("'{prefix}' is obsolete and does nothing any more");
             return Err(CommandReply::refused(Errno::EOPNOTSUPP, text));
         }
+        if desc.flags.contains(Flags::TELL) && kind_of(&prefix).is_none() {
+            let text = format!("'{prefix}' is a command for one daemon: run 'ceph tell mon.X {prefix}'");
+            return Err(CommandReply::refused(Errno::EINVAL, text));
+        }
         if kind_of(&prefix).is_none() {
             return Err(missing::refusal(&prefix, &desc.module, desc.flags.contains(Flags::MGR)));
         }

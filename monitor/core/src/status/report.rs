@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use mon_types::addr::{AddrVec, EntityAddr};
 use mon_types::entity::EntityType;
 use mon_types::features::{Features, MonFeatures};
 use mon_types::id::Rank;
@@ -268,7 +269,8 @@ pub(crate) fn mon_status(identity: &Identity, map: &MonMap, state: &State<'_>) -
         }),
     );
     put("outside_quorum", json!([]));
-    let hints = identity.extra_probe_peers.iter().map(render::addrvec);
+    let outside = |addrs: &&AddrVec| map.rank_of_addrs(addrs).is_none();
+    let hints = identity.extra_probe_peers.iter().filter(outside).map(render::addrvec);
     put("extra_probe_peers", hints.collect());
     let sync = state.published.sync.as_ref();
     put("sync_provider", sync.map(|sync| json!({ "mon": sync.provider })).into_iter().collect());
@@ -347,11 +349,13 @@ pub(crate) fn sessions(sessions: &Sessions) -> Value {
     let list = sessions.iter().map(|(_, session)| {
         let requester = &session.requester;
         let features = requester.features;
+        let shown = requester.addrs.0.first().copied().unwrap_or_default();
+        let socket = EntityAddr { socket: requester.socket, ..shown };
         json!({
             "name": requester.instance().to_string(),
             "entity_name": requester.entity.to_string(),
             "addrs": render::addrvec(&requester.addrs),
-            "socket_addr": requester.socket.map(|socket| socket.to_string()).unwrap_or_default(),
+            "socket_addr": render::addr(&socket),
             "con_type": requester.entity.kind.as_str(),
             "con_features": features,
             "con_features_hex": format!("{features:x}"),

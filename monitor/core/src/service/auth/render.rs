@@ -143,9 +143,8 @@ fn dump(service: &AuthService) -> Value {
             json!({"id": id, "expiring_key": {"key": about(&secret.key), "expiration": stamp::text(secret.expires)}})
         });
         json!({
-            "type": *service as u32,
-            "type_str": service.as_str(),
-            "secrets": {"max_ver": secrets.id_max, "secrets": list.collect::<Vec<_>>()},
+            "entity": {"type": *service as u32, "type_str": service.as_str(), "id": ""},
+            "secrets": {"max_ver": secrets.id_max, "keys": list.collect::<Vec<_>>()},
         })
     });
     json!({

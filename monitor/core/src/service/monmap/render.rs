@@ -100,7 +100,7 @@ fn mon(rank: u32, info: &MonInfo, new: bool) -> Value {
     put("weight", info.weight.into());
     if new {
         put("time_added", stamp::coloned(info.time_added.unwrap_or_default()).into());
-        let location = info.crush_location.iter().map(|(kind, name)| json!({"type": kind, "name": name}));
+        let location = info.crush_location.iter().map(|(kind, name)| json!({"key": kind, "val": name}));
         put("crush_location", location.collect());
     } else {
         put("crush_location", location(info).into());
