@@ -173,3 +173,6 @@ pub(crate) fn write_message(
     header.encode(&mut bytes);
     writer.write(Tag::Message, [&bytes, &message.front, &message.middle, &message.data], out)
 }
+
+#[cfg(test)]
+mod tests;
