@@ -14,23 +14,28 @@
 //! ```
 //! Each event of the exchange hands the turn to the application; until it answers nothing more is read.
 
+mod error;
+mod turn;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mon_types::addr::EntityAddr;
-use mon_types::encode::{DecodeError, Encode};
+use mon_types::encode::Encode;
 use mon_types::entity::EntityType;
 use mon_types::message::RawMessage;
 use mon_types::time::UTime;
 
-use crate::auth::{AuthBadMethod, AuthDone, AuthMethod, AuthRequest, Hello, Mode};
-use crate::banner::{self, BannerError};
-use crate::crypto::{self, CipherError, CipherPair, Secret, Transcript};
-use crate::frame::{Frame, FrameError, FrameReader, FrameWriter};
+use crate::auth::{AuthBadMethod, AuthDone, AuthRequest, Hello, Mode};
+use crate::banner;
+use crate::crypto::{self, Transcript};
+use crate::frame::{Frame, FrameReader, FrameWriter};
 use crate::limits::Limits;
 use crate::session_frame::{MESSAGE_HEADER_LEN, SessionFrame, body, write_message};
 use crate::tag::Tag;
+
+pub use error::ConnectionError;
 
 /// What happened on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,61 +59,6 @@ pub enum Event {
     Frame(SessionFrame),
     /// The other side asked whether we live, and was answered.
     Alive,
-}
-
-/// Why a connection is over.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConnectionError {
-    /// Not our protocol.
-    #[error(transparent)]
-    Banner(#[from] BannerError),
-    /// Damaged, too large or unknown frames.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// A frame's body is not what its tag promises.
-    #[error("malformed {tag:?} frame: {error}")]
-    Malformed {
-        /// The frame.
-        tag: Tag,
-        /// What is wrong.
-        error: DecodeError,
-    },
-    /// A frame that has no place here.
-    #[error("{0:?} frame out of place")]
-    Unexpected(Tag),
-    /// The other side's signature does not fit what was said: somebody tampered, or the keys differ.
-    #[error("signature of the handshake does not fit: keys differ or somebody tampered with it")]
-    BadSignature,
-    /// Secure mode cannot begin or go on.
-    #[error(transparent)]
-    Cipher(#[from] CipherError),
-    /// AUTH_DONE names a mode that does not exist or was not offered.
-    #[error("peer chose connection mode {0}, which was not offered")]
-    Mode(u32),
-    /// More bytes than a handshake needs.
-    #[error("handshake exceeds {0} bytes")]
-    HandshakeTooLong(usize),
-    /// The session did not stand in time.
-    #[error("handshake not finished in {0:?}")]
-    HandshakeTooSlow(Duration),
-    /// Nothing was heard for too long.
-    #[error("peer silent for {0:?}")]
-    Silent(Duration),
-    /// The peer makes us answer but does not read the answers.
-    #[error("peer does not read: more than {0} bytes of answers wait")]
-    NotReading(usize),
-    /// Bytes were handed in although earlier ones still wait for the application.
-    #[error("peer sent ahead of the handshake")]
-    Ahead,
-    /// The application called what the exchange has no place for.
-    #[error("call out of turn: the handshake is elsewhere")]
-    OutOfTurn,
-    /// The driver's socket failed or was closed.
-    #[error("connection closed: {0}")]
-    Socket(String),
-    /// A session rule was broken; see the session's error.
-    #[error("{0}")]
-    Session(#[from] crate::session::SessionError),
 }
 
 /// Which side of a connection we are.
@@ -317,84 +267,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Connector, after [`Event::Hello`] or [`Event::AuthBadMethod`]: asks for a method, offering modes
-    /// best first.
-    ///
-    /// # Errors
-    /// Out of turn.
-    pub fn auth_request(
-        &mut self,
-        method: AuthMethod,
-        modes: &[Mode],
-        payload: Bytes,
-    ) -> Result<(), ConnectionError> {
-        self.take_turn(Side::Connector, Phase::Auth)?;
-        self.modes_offered = modes.iter().map(|&mode| mode as u32).collect();
-        let preferred_modes = self.modes_offered.clone();
-        self.write(Tag::AuthRequest, &AuthRequest { method, preferred_modes, payload })
-    }
-
-    /// Connector, after [`Event::AuthReplyMore`].
-    ///
-    /// # Errors
-    /// Out of turn.
-    pub fn auth_request_more(&mut self, payload: &[u8]) -> Result<(), ConnectionError> {
-        self.take_turn(Side::Connector, Phase::Auth)?;
-        self.write(Tag::AuthRequestMore, &payload)
-    }
-
-    /// Connector, after [`Event::AuthDone`]: the acceptor has proven itself; these are the keys that the
-    /// method agreed on (none under `AUTH_NONE`; no connection secret in crc mode).
-    ///
-    /// # Errors
-    /// Out of turn, or a secret that secure mode cannot use.
-    pub fn auth_complete(
-        &mut self,
-        session_key: &Secret,
-        connection_secret: &Secret,
-    ) -> Result<(), ConnectionError> {
-        self.take_turn(Side::Connector, Phase::Signature)?;
-        self.begin_mode(session_key, connection_secret)
-    }
-
-    /// Acceptor: asks for more.
-    ///
-    /// # Errors
-    /// Out of turn.
-    pub fn auth_reply_more(&mut self, payload: &[u8]) -> Result<(), ConnectionError> {
-        self.take_turn(Side::Acceptor, Phase::Auth)?;
-        self.write(Tag::AuthReplyMore, &payload)
-    }
-
-    /// Acceptor: refuses. The connector may ask again.
-    ///
-    /// # Errors
-    /// Out of turn.
-    pub fn auth_bad_method(&mut self, refusal: &AuthBadMethod) -> Result<(), ConnectionError> {
-        self.take_turn(Side::Acceptor, Phase::Auth)?;
-        self.first_request_seen = false;
-        self.write(Tag::AuthBadMethod, refusal)
-    }
-
-    /// Acceptor: agrees, with the method's last words and the keys it agreed on.
-    ///
-    /// # Errors
-    /// Out of turn, or a secret that secure mode cannot use.
-    pub fn auth_done(
-        &mut self,
-        global_id: u64,
-        mode: Mode,
-        payload: Bytes,
-        session_key: &Secret,
-        connection_secret: &Secret,
-    ) -> Result<(), ConnectionError> {
-        self.take_turn(Side::Acceptor, Phase::Signature)?;
-        self.global_id = global_id;
-        self.mode = Some(mode);
-        self.write(Tag::AuthDone, &AuthDone { global_id, mode: mode as u32, payload })?;
-        self.begin_mode(session_key, connection_secret)
-    }
-
     /// Sends a frame of the session; the session's own state machine decides which.
     pub(crate) fn send(&mut self, frame: &SessionFrame) -> Result<(), ConnectionError> {
         Ok(frame.write(&mut self.writer, &mut self.out)?)
@@ -532,14 +404,6 @@ impl Connection {
         Ok(Some(event))
     }
 
-    fn take_turn(&mut self, side: Side, next: Phase) -> Result<(), ConnectionError> {
-        if self.phase != Phase::Application || self.side != side {
-            return Err(ConnectionError::OutOfTurn);
-        }
-        self.phase = next;
-        Ok(())
-    }
-
     fn write(&mut self, tag: Tag, content: &dyn Encode) -> Result<(), ConnectionError> {
         let mut bytes = Vec::new();
         content.encode(&mut bytes);
@@ -552,22 +416,5 @@ impl Connection {
             }
         }
         Ok(())
-    }
-
-    /// Ends the transcript, switches to the agreed mode and signs.
-    fn begin_mode(
-        &mut self,
-        session_key: &Secret,
-        connection_secret: &Secret,
-    ) -> Result<(), ConnectionError> {
-        let transcript = self.transcript.take().unwrap_or_default();
-        if self.mode == Some(Mode::Secure) {
-            let ciphers = CipherPair::new(connection_secret, self.side == Side::Connector)?;
-            self.reader.secure(ciphers.rx);
-            self.writer.secure(ciphers.tx);
-        }
-        self.signature_due = crypto::signature(session_key, &transcript.sent);
-        let ours = crypto::signature(session_key, &transcript.received);
-        Ok(self.writer.write(Tag::AuthSignature, [&ours, &[], &[], &[]], &mut self.out)?)
     }
 }

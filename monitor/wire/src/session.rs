@@ -11,29 +11,32 @@
 //! ```
 //! A lossless session numbers its messages, keeps them until acknowledged, and after a reconnect sends
 //! again what the other side did not get; the receiver drops what it already has. Two cookies, one made by
-//! each side, tell whether both still mean the same session. The rules for calls that cross are in
-//! `session/incoming.rs`. Source: msgr2 protocol, "Message flow handshake"; stock behaviour observed.
+//! each side, tell whether both still mean the same session. How we call is in `session/outgoing.rs`, how calls
+//! are taken and who wins when they cross in `session/incoming.rs`. Source: msgr2 protocol, "Message flow
+//! handshake"; stock behaviour observed.
 
+mod error;
+mod identity;
 mod incoming;
+mod outgoing;
 mod queue;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mon_types::addr::{AddrType, AddrVec, EntityAddr};
-use mon_types::entity::EntityType;
+use mon_types::addr::AddrVec;
 use mon_types::message::RawMessage;
 
 use crate::connection::{Connection, ConnectionError, Event};
-use crate::ident::{ClientIdent, FLAG_LOSSY, Reconnect, ServerIdent};
 use crate::limits::Limits;
 use crate::session_frame::SessionFrame;
 use queue::Queue;
 
+pub use error::SessionError;
+pub use identity::{GlobalSeq, Identity, OpenedPeer, SessionKey};
 pub use incoming::Incoming;
 
 /// About how many bytes [`Session::poll_transmit`] encodes at a time.
@@ -53,79 +56,6 @@ pub enum Policy {
     Server,
 }
 
-/// What we tell about ourselves when a session opens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// What we are.
-    pub kind: EntityType,
-    /// Our addresses.
-    pub addrs: AddrVec,
-    /// Our rank; for a client none: the global id that authentication gives.
-    pub number: Option<i64>,
-    /// Features that we have.
-    pub features_supported: u64,
-    /// Features that the other side must have.
-    pub features_required: u64,
-}
-
-/// The attempt counter that all sessions of a process share. Start it at the wall clock's seconds, so that
-/// a restarted process does not look like a stale attempt of the one before.
-#[derive(Debug, Clone)]
-pub struct GlobalSeq(Arc<AtomicU64>);
-
-impl GlobalSeq {
-    /// Counts from here.
-    #[must_use]
-    pub fn starting_at(first: u64) -> Self {
-        Self(Arc::new(AtomicU64::new(first)))
-    }
-
-    /// The next number, above all earlier ones and above `floor`.
-    fn next_above(&self, floor: u64) -> u64 {
-        // Saturating: a peer may claim the highest number, and then the session cannot be had with it.
-        let next = |last: u64| last.max(floor).saturating_add(1);
-        let last = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
-        next(last.unwrap_or_else(|last| last))
-    }
-}
-
-/// How a peer's session is found: by its msgr2 address.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionKey(EntityAddr);
-
-impl SessionKey {
-    /// The key for a peer with these addresses; none when there is no msgr2 address among them.
-    #[must_use]
-    pub fn of(addrs: &AddrVec) -> Option<Self> {
-        addrs.0.iter().find(|addr| addr.kind == AddrType::Msgr2 && addr.socket.is_some()).copied().map(Self)
-    }
-
-    /// The address.
-    #[must_use]
-    pub fn addr(&self) -> EntityAddr {
-        self.0
-    }
-}
-
-impl fmt::Debug for SessionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Who a session is with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenedPeer {
-    /// The addresses that it shows.
-    pub addrs: AddrVec,
-    /// Its rank or global id, as it says.
-    pub number: i64,
-    /// The features that both sides have.
-    pub features: u64,
-    /// Whether this goes on with a session, nothing being lost, or is a new one.
-    pub resumed: bool,
-}
-
 /// What happened in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEvent {
@@ -139,46 +69,6 @@ pub enum SessionEvent {
     Down(ConnectionError),
     /// Lossy session: over.
     Closed(ConnectionError),
-}
-
-/// A rule of sessions that was broken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SessionError {
-    /// A frame that the session's state has no place for.
-    #[error("session frame out of place: {0}")]
-    Unexpected(&'static str),
-    /// The peer must have features that it lacks.
-    #[error("peer lacks required features {0:#x}")]
-    PeerLacks(u64),
-    /// The peer says that we lack features that it requires.
-    #[error("peer requires features that we lack: {0:#x}")]
-    WeLack(u64),
-    /// The peer wants another server.
-    #[error("peer is trying to reach {0}, which is not us: check its monmap")]
-    NotUs(EntityAddr),
-    /// The peer's ident has no usable address.
-    #[error("peer shows no msgr2 address")]
-    NoAddress,
-    /// An attempt that a later one has overtaken.
-    #[error("stale connection attempt {0}, {1} was seen")]
-    Stale(u64, u64),
-    /// We give way to the peer's own call.
-    #[error("peer asked to wait for its own connection")]
-    Wait,
-    /// Another connection took this one's place.
-    #[error("replaced by another connection of the same peer")]
-    Replaced,
-    /// More is queued for the peer than the limits allow.
-    #[error("queue is full: {messages} messages, {bytes} bytes wait for a peer that does not read")]
-    QueueFull {
-        /// How many messages.
-        messages: usize,
-        /// How many bytes.
-        bytes: usize,
-    },
-    /// A message beyond the limits.
-    #[error("message of {0} bytes is too large to send")]
-    MessageTooLarge(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -355,26 +245,6 @@ impl Session {
         }
     }
 
-    /// Attaches a connection that we made and authenticated, and identifies. `cookie` is a random number.
-    /// False: no longer wanted, drop it.
-    pub fn attach_outgoing(&mut self, mut connection: Connection, cookie: u64) -> bool {
-        if self.state != State::Dialing {
-            return false;
-        }
-        let target = self.target(&connection);
-        self.cookie_spare = cookie.max(1);
-        if self.client_cookie == 0 {
-            self.client_cookie = self.cookie_spare;
-        }
-        let result = self.identify(&mut connection, target, 0);
-        self.connection = Some(connection);
-        self.state = State::Identifying;
-        if let Err(error) = result {
-            self.fail(None, error);
-        }
-        true
-    }
-
     /// Takes received bytes of the attached connection; then [`Self::poll_event`] until `None`.
     pub fn handle_bytes(&mut self, now: Duration, bytes: &[u8]) {
         let Some(connection) = &mut self.connection else { return };
@@ -513,80 +383,6 @@ impl Session {
             }
             (_, frame) => Err(SessionError::Unexpected(name(&frame)).into()),
         }
-    }
-
-    fn handle_server_ident(&mut self, ident: ServerIdent) -> Result<(), ConnectionError> {
-        if self.server_cookie != 0 {
-            return Err(SessionError::Unexpected("ServerIdent").into());
-        }
-        self.check_features(ident.features_supported)?;
-        let lacking = ident.features_required & !self.identity.features_supported;
-        if lacking != 0 {
-            return Err(SessionError::WeLack(lacking).into());
-        }
-        if self.policy == Policy::Peer {
-            self.server_cookie = ident.cookie;
-        }
-        if !ident.addrs.is_blank() && SessionKey::of(&ident.addrs).is_some() {
-            self.peer = ident.addrs;
-        }
-        self.peer_global_seq = ident.global_seq;
-        self.features = ident.features_supported & self.identity.features_supported;
-        self.peer_number = ident.number;
-        self.open(false);
-        Ok(())
-    }
-
-    fn check_features(&self, supported: u64) -> Result<(), SessionError> {
-        match self.identity.features_required & !supported {
-            0 => Ok(()),
-            lacking => Err(SessionError::PeerLacks(lacking)),
-        }
-    }
-
-    /// CLIENT_IDENT or SESSION_RECONNECT, by whether the session has stood before.
-    fn identify(
-        &mut self,
-        connection: &mut Connection,
-        target: EntityAddr,
-        global_seq_floor: u64,
-    ) -> Result<(), ConnectionError> {
-        let global_seq = self.global_seq.next_above(global_seq_floor);
-        let addrs = self.identity.addrs.clone();
-        let frame = if self.server_cookie != 0 {
-            SessionFrame::Reconnect(Reconnect {
-                addrs,
-                client_cookie: self.client_cookie,
-                server_cookie: self.server_cookie,
-                global_seq,
-                connect_seq: self.connect_seq,
-                msg_seq: self.in_seq,
-            })
-        } else {
-            SessionFrame::ClientIdent(ClientIdent {
-                addrs,
-                target,
-                number: self.identity.number.unwrap_or_else(|| connection.global_id() as i64),
-                global_seq,
-                features_supported: self.identity.features_supported,
-                features_required: self.identity.features_required,
-                flags: if self.policy == Policy::Peer { 0 } else { FLAG_LOSSY },
-                cookie: self.client_cookie,
-            })
-        };
-        connection.send(&frame)
-    }
-
-    fn identify_again(&mut self, global_seq_floor: u64) -> Result<(), ConnectionError> {
-        let Some(mut connection) = self.connection.take() else { return Ok(()) };
-        let target = self.target(&connection);
-        let result = self.identify(&mut connection, target, global_seq_floor);
-        self.connection = Some(connection);
-        result
-    }
-
-    fn target(&self, connection: &Connection) -> EntityAddr {
-        SessionKey::of(&self.peer).map_or_else(|| connection.remote(), |key| key.addr())
     }
 
     /// The peer has lost the session (`full`), or never had it stand (then it knows our cookie all the same).
