@@ -22,6 +22,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::clock::Clock;
 use crate::feed::Feed;
+use crate::latency::Latencies;
 use crate::logging::Logs;
 use crate::net::NetHandle;
 use crate::queue::EventReceiver;
@@ -36,6 +37,7 @@ pub(crate) struct Engine {
     pub(crate) requests: Requests,
     pub(crate) clock: Clock,
     pub(crate) outlets: Outlets,
+    pub(crate) latencies: Latencies,
 }
 
 /// Where snapshots and streams go that others in the process look at.
@@ -64,6 +66,7 @@ impl Engine {
                     self.deliver(effect);
                 }
             }
+            self.latencies.heard(&event);
             self.monitor.handle(self.clock.now(), &*self.store, event);
             let effects: Vec<Effect> = self.monitor.effects().collect();
             for effect in effects {
@@ -79,11 +82,14 @@ impl Engine {
         }
     }
 
-    fn deliver(&self, effect: Effect) {
+    fn deliver(&mut self, effect: Effect) {
         match effect {
             Effect::Persist { id, transaction, sync } => self.writer.submit(id.0, transaction, sync),
             Effect::Send { to, message, .. } => self.net.send(&to, message),
-            Effect::Reply { session, message, .. } => self.net.reply(session, message),
+            Effect::Reply { session, message, .. } => {
+                self.latencies.said(session, &message);
+                self.net.reply(session, message);
+            }
             Effect::CloseSession { session } => self.net.close(session),
             Effect::Peers { rank, peers, reset } => self.net.set_peers(rank, peers, reset),
             Effect::DropPeer { peer } => self.net.drop_peer(&peer),

@@ -15,6 +15,7 @@ mod bench;
 mod asok;
 mod feed;
 mod handle;
+mod latency;
 mod http;
 mod ctl;
 #[cfg(test)]

@@ -33,6 +33,7 @@ use crate::exit::{Exit, Failed};
 use crate::feed::Feed;
 use crate::handle::{CoreHandle, Published};
 use crate::http::metrics::Metrics;
+use crate::latency::Latencies;
 use crate::logging::{self, Logs};
 use crate::net::{self, NetConfig};
 use crate::queue::{self, EventSender};
@@ -100,11 +101,12 @@ async fn serve(settings: &Settings, prepared: Prepared, logs: Logs) -> Result<Ex
     let handle = CoreHandle::new(requests.clone(), published);
     watch_signals(&events, logs.clone())?;
     tokio::spawn(measure_disk(settings.data.clone(), events.clone()));
-    let _endpoints = endpoints::open(settings, &handle, metrics, net.clone(), logs.clone()).await?;
+    let _endpoints = endpoints::open(settings, &handle, metrics.clone(), net.clone(), logs.clone()).await?;
     detach::report_ready();
 
+    let latencies = Latencies::new(metrics);
     let outlets = Outlets { auth, status, kv, log, logs };
-    let halt = Engine { monitor, store, writer, net, requests, clock, outlets }.run(inbox).await;
+    let halt = Engine { monitor, store, writer, net, requests, clock, outlets, latencies }.run(inbox).await;
     tokio::time::sleep(FLUSH_TIME).await;
     match halt {
         Halt::Terminated => {

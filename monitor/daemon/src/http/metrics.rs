@@ -24,15 +24,15 @@ use super::AppState;
 pub(crate) struct Metrics {
     /// From a write's submission to the store to its being durable.
     fsync: Histogram,
-    /// From the arrival of a client's request to its answer.
-    commit: Histogram,
+    /// From the arrival of a client's command to its answer.
+    command: Histogram,
 }
 
 impl Default for Metrics {
     /// Buckets from 0.1 ms to 13 s, each twice the one before.
     fn default() -> Self {
         let histogram = || Histogram::new(exponential_buckets(0.0001, 2.0, 18));
-        Self { fsync: histogram(), commit: histogram() }
+        Self { fsync: histogram(), command: histogram() }
     }
 }
 
@@ -42,9 +42,9 @@ impl Metrics {
         self.fsync.observe(took.as_secs_f64());
     }
 
-    /// A client's write took so long from arrival to answer.
-    pub(crate) fn observe_commit(&self, took: Duration) {
-        self.commit.observe(took.as_secs_f64());
+    /// A client's command took so long from arrival to answer.
+    pub(crate) fn observe_command(&self, took: Duration) {
+        self.command.observe(took.as_secs_f64());
     }
 
     /// The whole text.
@@ -58,10 +58,10 @@ impl Metrics {
             self.fsync.clone(),
         );
         registry.register_with_unit(
-            "moncluster_commit",
-            "Time from a client's write to its answer",
+            "moncluster_command",
+            "Time from a client's command to its answer",
             seconds,
-            self.commit.clone(),
+            self.command.clone(),
         );
         registry.register_collector(Box::new(Snapshot(status.clone())));
         let mut text = String::new();
