@@ -91,6 +91,8 @@ pub struct Services {
     global_ids_wanted: VecDeque<RequestId>,
     /// A peon is out of global ids above this one.
     global_ids_short: Option<u64>,
+    /// Elections since the process started, for the metrics.
+    counters: BTreeMap<&'static str, u64>,
     /// Whether the leader should look for changes of its own to make.
     upkeep_due: bool,
     /// Whether what the members tell of themselves must be stored.
@@ -159,6 +161,7 @@ impl Services {
             waiting: VecDeque::new(),
             global_ids: GlobalIds::default(),
             global_ids_wanted: VecDeque::new(),
+            counters: ["election_call", "election_win", "election_lose"].map(|name| (name, 0)).into(),
             global_ids_short: None,
             upkeep_due: false,
             metadata_due: false,
@@ -251,6 +254,7 @@ impl Services {
     pub fn quorum_formed(&mut self, cx: &mut Cx<'_>, view: &QuorumView) -> Result<(), Halt> {
         self.quorum = Some(view.clone());
         self.quorum_changed = cx.now.mono;
+        self.count(if view.we_lead { "election_win" } else { "election_lose" });
         self.drop_pending();
         self.health.forget_told();
         self.told = None;
@@ -386,6 +390,10 @@ impl Services {
         if !urgent && cx.now.mono < self.published_at + PUBLISH_INTERVAL {
             return Ok(());
         }
+        if status.state == State::Electing && status.election_epoch != self.published.election_epoch {
+            self.count("election_call");
+        }
+        status.counters.clone_from(&self.counters);
         status.paxos.first_committed = consensus.first_committed();
         status.paxos.last_committed = consensus.last_committed();
         status.sync = consensus
@@ -403,6 +411,10 @@ impl Services {
         }
         self.published_at = cx.now.mono;
         Ok(())
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counters.entry(what).or_default() += 1;
     }
 
     fn fill_status(&self, cx: &Cx<'_>, status: &mut Status) {

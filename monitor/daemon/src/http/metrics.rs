@@ -168,11 +168,12 @@ impl Collector for Snapshot {
             MetricType::Gauge,
             &[(own(), status.election_epoch.0.into())],
         )?;
+        let commits = [(own(), status.paxos.last_committed.0)];
+        out.family("ceph_paxos_commit", "As ceph-mon counts it", MetricType::Counter, &commits)?;
         for (theirs, ours) in [
             ("ceph_mon_num_elections", "election_call"),
             ("ceph_mon_election_win", "election_win"),
             ("ceph_mon_election_lose", "election_lose"),
-            ("ceph_paxos_commit", "commit"),
         ] {
             let count = status.counters.get(ours).copied().unwrap_or(0);
             out.family(theirs, "As ceph-mon counts it", MetricType::Counter, &[(own(), count)])?;
