@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mon_types::addr::AddrVec;
+use mon_types::features::Features;
 
 /// What is known of all peers.
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ struct Peer {
     knocked: bool,
     /// It has shown the mark of our kind.
     ours: bool,
+    /// What the session with it can do.
+    features: Option<Features>,
 }
 
 impl Liveness {
@@ -37,9 +40,12 @@ impl Liveness {
         Self { peers: BTreeMap::new(), silence_max }
     }
 
-    pub(crate) fn connected(&mut self, addrs: &AddrVec, now: Duration) {
-        let ours = self.is_ours(addrs);
-        self.peers.insert(addrs.clone(), Peer { connected: true, heard: Some(now), ours, ..Peer::default() });
+    pub(crate) fn connected(&mut self, addrs: &AddrVec, now: Duration, features: Features) {
+        let (ours, features) = (self.is_ours(addrs), Some(features));
+        self.peers.insert(
+            addrs.clone(),
+            Peer { connected: true, heard: Some(now), ours, features, ..Peer::default() },
+        );
     }
 
     /// Its connection closed or it cannot be reached. A connection that gives up after a silence looks the
@@ -90,6 +96,11 @@ impl Liveness {
         })
     }
 
+    /// The wire features that a peer and we both have, by its session.
+    pub(crate) fn features(&self, addrs: &AddrVec) -> Option<Features> {
+        self.peers.get(addrs).and_then(|peer| peer.features)
+    }
+
     /// Whether a message to it may be queued: one is enough while there is no connection.
     pub(crate) fn may_knock(&mut self, addrs: &AddrVec) -> bool {
         let peer = self.peers.entry(addrs.clone()).or_default();
@@ -109,14 +120,14 @@ mod tests {
         liveness.heard(&a, sec(100));
         assert!(!liveness.is_dead(&a, sec(101)));
         assert!(liveness.is_dead(&a, sec(102)));
-        liveness.connected(&a, sec(103));
+        liveness.connected(&a, sec(103), Features(1));
         liveness.suspect(&a);
         assert!(liveness.is_dead(&a, sec(103)));
         liveness.heard(&a, sec(103));
         assert!(!liveness.is_dead(&a, sec(103)));
         liveness.down(&a, sec(104));
         assert!(liveness.is_dead(&a, sec(104)) && liveness.is_gone(&a));
-        liveness.connected(&a, sec(105));
+        liveness.connected(&a, sec(105), Features(1));
         assert!(!liveness.is_gone(&a));
         liveness.down(&a, sec(107));
         assert!(liveness.is_dead(&a, sec(107)) && !liveness.is_gone(&a), "that was a timeout");

@@ -21,6 +21,8 @@ use crate::sync::Kind;
 pub(crate) struct Probe {
     /// Members without a quorum that answered, with what they have.
     found: BTreeMap<Rank, (Version, Version)>,
+    /// Everybody who answered and from whom we need not sync first.
+    level: BTreeSet<Rank>,
     next: Duration,
     joined_at: Option<Duration>,
     pub(crate) followed_at: Option<Duration>,
@@ -34,6 +36,7 @@ const JOIN_INTERVAL: Duration = Duration::from_secs(2);
 impl Probe {
     pub(crate) fn reset(&mut self) {
         self.found.clear();
+        self.level.clear();
     }
 
     pub(crate) fn found_names(&self, members: &Members) -> BTreeSet<String> {
@@ -197,6 +200,7 @@ impl Consensus {
         if self.marks.must_sync() {
             return Ok(());
         }
+        self.probe.level.extend(self.members.rank_of(from));
         if m.quorum.is_empty() {
             if let Some(rank) = self.members.rank_of(from) {
                 self.probe.found.insert(rank, (m.paxos_first_version, m.paxos_last_version));
@@ -300,6 +304,6 @@ impl Consensus {
     /// log is; of a stock monitor we must have heard that first.
     pub(crate) fn may_elect_with(&self, from: &AddrVec, m: &MMonElection) -> bool {
         let marked = Mark::take(&mut m.metadata.clone()).is_some();
-        marked || self.members.rank_of(from).is_some_and(|rank| self.probe.found.contains_key(&rank))
+        marked || self.members.rank_of(from).is_some_and(|rank| self.probe.level.contains(&rank))
     }
 }

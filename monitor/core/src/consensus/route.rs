@@ -2,6 +2,7 @@
 
 use mon_types::addr::AddrVec;
 use mon_types::encode::Decode;
+use mon_types::features::Features;
 use mon_types::id::Epoch;
 use mon_types::message::{Envelope, MMonElection, Message};
 use mon_types::monmap::MonMap;
@@ -66,9 +67,9 @@ impl Consensus {
     ///
     /// # Errors
     /// When we must stop.
-    pub fn peer_connected(&mut self, cx: &mut Cx<'_>, peer: &AddrVec, _features: u64) -> Result<(), Halt> {
+    pub fn peer_connected(&mut self, cx: &mut Cx<'_>, peer: &AddrVec, features: u64) -> Result<(), Halt> {
         let peer = &self.canonical(peer);
-        self.liveness.connected(peer, cx.now.mono);
+        self.liveness.connected(peer, cx.now.mono, Features(features));
         match self.role {
             Role::Probing => self.send_probe(cx, peer),
             Role::Electing => {

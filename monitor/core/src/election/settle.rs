@@ -52,7 +52,12 @@ impl Elector {
             return;
         }
         let Some(candidacy) = self.candidacy.as_mut().filter(|_| m.epoch == self.epoch) else { return };
-        let features = Features(m.quorum_features);
+        // Stock monitors leave the field empty in an acknowledgement: what counts is the session.
+        let features = match (Features(m.quorum_features), scene.liveness.features(addrs)) {
+            (said, Some(session)) if said.is_empty() => session,
+            (said, None) if said.is_empty() => scene.identity.features,
+            (said, _) => said,
+        };
         let voter = Voter {
             features,
             mon_features,

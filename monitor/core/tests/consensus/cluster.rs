@@ -298,7 +298,9 @@ impl Cluster {
     }
 
     fn persist(&mut self, node: usize, id: WriteId, transaction: Transaction, sync: bool) {
-        let takes = if sync { self.between(self.weather.sync_us) } else { self.between((10, 100)) };
+        let slow = self.nodes[node].sync_us;
+        let takes =
+            if sync { self.between(slow.unwrap_or(self.weather.sync_us)) } else { self.between((10, 100)) };
         let life = self.nodes[node].life;
         let queue = &mut self.nodes[node].disk;
         let at = queue.back().map_or(self.time, |(at, ..)| (*at).max(self.time)) + takes;

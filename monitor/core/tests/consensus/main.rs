@@ -1,6 +1,7 @@
 //! Clusters of `Consensus` on a simulated network and disk, stepped in virtual time from a seed.
 
 mod cluster;
+mod durability;
 mod failover;
 mod membership;
 mod node;

@@ -59,6 +59,8 @@ pub(crate) struct Node {
     reads: BTreeMap<ReadId, BTreeSet<u64>>,
     pub(crate) committed: u64,
     pub(crate) losses: u64,
+    /// How long this disk takes to sync, if not what all take.
+    pub(crate) sync_us: Option<(u64, u64)>,
 }
 
 impl Node {
@@ -84,6 +86,7 @@ impl Node {
             reads: BTreeMap::new(),
             committed: 0,
             losses: 0,
+            sync_us: None,
         }
     }
 
