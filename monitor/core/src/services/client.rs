@@ -179,9 +179,8 @@ impl Services {
     /// The commands that the CLI offers: those of the quorum, or those for `ceph tell`.
     pub(super) fn descriptions(&self, tell: bool) -> CommandReply {
         use crate::command::table::Flags;
-        let json = self.table.descriptions_json(|command| {
-            command.flags.contains(Flags::TELL) == tell && (tell || !command.flags.contains(Flags::HIDDEN))
-        });
+        // Stock lists everything to everybody, hidden commands too: `ceph version` is one of them.
+        let json = self.table.descriptions_json(|command| !tell || command.flags.contains(Flags::TELL));
         CommandReply::output(json)
     }
 

@@ -86,7 +86,7 @@ const STEPS: &[&str] = &[
     "auth export",
     "auth rm client.made",
     "auth rm client.none",
-    "auth import -i [client.made]\n\tcaps~mon~=~\"allow~r\"\n",
+    "auth import -i [client.made]\n\tkey~=~AQDj6wNrw4UMBhAAkFQDZL8kDQ0pYJDm8FvPFw==\n\tcaps~mon~=~\"allow~r\"\n",
     "auth import -i nonsense",
     "auth import",
     "log something happened",
