@@ -19,6 +19,7 @@ pub(crate) use marks::SyncMarks;
 pub(crate) use provider::Provider;
 pub(crate) use requester::{Kind, Requester};
 
+use provider::Wish;
 use requester::Stage;
 
 impl Consensus {
@@ -71,11 +72,9 @@ impl Consensus {
     fn open_provider(&mut self, cx: &mut Cx<'_>, to: &AddrVec, kind: Kind, m: &MMonSync) -> Result<(), Halt> {
         let whole = self.role != Role::Synchronizing && !self.marks.must_sync();
         let epoch = self.elector.epoch();
-        let opened = whole
-            .then(|| {
-                self.provider.open(&self.config, cx.now.mono, epoch, to, kind, m.last_committed, &self.paxos)
-            })
-            .flatten();
+        let wish = Wish { peer: to, kind, have: m.last_committed };
+        let opened =
+            whole.then(|| self.provider.open(&self.config, cx.now.mono, epoch, &wish, &self.paxos)).flatten();
         let answer = match opened {
             Some((cookie, start)) => {
                 let mut answer = MMonSync::new(SyncOp::Cookie, cookie);

@@ -250,6 +250,6 @@ mod tests {
         liar.note(Rank(1), false, Duration::from_secs(90_000));
         liar.note(Rank(1), false, Duration::from_secs(90_000));
         s.merge(liar.tracker());
-        assert_eq!(s.tracker.reports[&0].current[&1], true);
+        assert!(s.tracker.reports[&0].current[&1]);
     }
 }

@@ -40,6 +40,15 @@ pub(super) struct Chunk {
     pub(super) bytes: Bytes,
 }
 
+/// What a peer asks for.
+#[derive(Debug)]
+pub(super) struct Wish<'a> {
+    pub(super) peer: &'a AddrVec,
+    pub(super) kind: Kind,
+    /// The last value that it has.
+    pub(super) have: Version,
+}
+
 /// At most this many peers at a time.
 const SESSIONS_MAX: usize = 16;
 
@@ -50,11 +59,10 @@ impl Provider {
         config: &Config,
         now: Duration,
         epoch: Epoch,
-        peer: &AddrVec,
-        kind: Kind,
-        have: Version,
+        wish: &Wish<'_>,
         paxos: &Paxos,
     ) -> Option<(u64, Version)> {
+        let Wish { peer, kind, have } = *wish;
         self.sessions.retain(|_, session| session.deadline > now && session.peer != *peer);
         if self.sessions.len() >= SESSIONS_MAX
             || (kind == Kind::Recent && have.next() < paxos.first_committed())

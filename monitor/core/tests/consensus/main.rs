@@ -1,4 +1,5 @@
 //! Clusters of `Consensus` on a simulated network and disk, stepped in virtual time from a seed.
+#![allow(clippy::unwrap_used, reason = "what cannot fail in the simulation fails the test")]
 
 mod cluster;
 mod durability;
