@@ -11,13 +11,13 @@ mod net;
 mod queue;
 mod requests;
 
-mod bench;
 mod asok;
+mod bench;
+mod ctl;
 mod feed;
 mod handle;
 mod latency;
 mod http;
-mod ctl;
 #[cfg(test)]
 mod testing;
 

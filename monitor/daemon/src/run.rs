@@ -86,8 +86,7 @@ async fn serve(settings: &Settings, prepared: Prepared, logs: Logs) -> Result<Ex
     let (events, inbox) = queue::channel(PEER_EVENTS_MAX, CLIENT_EVENTS_MAX);
     let requests = Requests::new(events.clone());
     let config = net_config(settings, &prepared, &identity);
-    let monitor = Monitor::new(identity, core, rand::random(), &*store)
-        .map_err(|halt| failed_by(&halt))?;
+    let monitor = Monitor::new(identity, core, rand::random(), &*store).map_err(|halt| failed_by(&halt))?;
     let metrics = Arc::new(Metrics::default());
     let writer = start_writer(store.clone(), events.clone(), metrics.clone())?;
     let net = net::start(config, auth.clone(), events.clone(), requests.clone(), clock)

@@ -115,7 +115,10 @@ fn free_ports() -> u16 {
     let own = (std::process::id() % 60) as u16;
     let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let candidates = (0..20).map(|i| 20_000 + own * 200 + slot * 10 + i * 600);
-    candidates.into_iter().find(|base| (0..8).all(|i| is_free(&(base + i)) && is_free(&(base + 100 + i)))).unwrap()
+    candidates
+        .into_iter()
+        .find(|base| (0..8).all(|i| is_free(&(base + i)) && is_free(&(base + 100 + i))))
+        .unwrap()
 }
 
 #[test]
@@ -139,7 +142,10 @@ fn the_life_of_a_cluster() {
     dev.wait_for_quorum(&["a", "c", "d"]);
     dev.run(&["replace", "--mon", "c"]);
     let quorum = dev.quorum();
-    assert!(quorum.len() == 3 && quorum.contains(&"e".to_owned()) && !quorum.contains(&"c".to_owned()), "{quorum:?}");
+    assert!(
+        quorum.len() == 3 && quorum.contains(&"e".to_owned()) && !quorum.contains(&"c".to_owned()),
+        "{quorum:?}"
+    );
     dev.expect(0..40);
     let (code, _, err) = dev.try_run(&["kill", "--mon", "z"]);
     assert!(code == 2 && err.contains("there is no mon.z"), "{err}");

@@ -101,7 +101,6 @@ fn conf(cluster: &Cluster) -> String {
          mon cluster log file = {folder}/log/cluster.$id.log\n\
          run dir = {run}\n\
          admin socket = {run}/$name.asok\n\
-         pid file = {run}/$name.pid\n\
          mon release = {release}\n\
          mon ciphers = {ciphers}\n\
          mon data avail warn = 5\n\
