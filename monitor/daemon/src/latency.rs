@@ -26,7 +26,8 @@ impl Latencies {
 
     /// An event is about to reach the core.
     pub(crate) fn heard(&mut self, event: &Event) {
-        if let Event::ClientMessage { session, message: Envelope { tid, message: Message::MonCommand(_) } } = event
+        if let Event::ClientMessage { session, message: Envelope { tid, message: Message::MonCommand(_) } } =
+            event
             && self.waiting.len() < WAITING_MAX
         {
             self.waiting.insert((*session, *tid), Instant::now());

@@ -16,8 +16,8 @@ mod bench;
 mod ctl;
 mod feed;
 mod handle;
-mod latency;
 mod http;
+mod latency;
 #[cfg(test)]
 mod testing;
 

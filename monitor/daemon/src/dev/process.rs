@@ -71,7 +71,8 @@ pub(crate) fn running(cluster: &Cluster, member: &Member) -> Option<Pid> {
     let conf = cluster.conf();
     let conf = conf.as_os_str().as_encoded_bytes();
     let arguments: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-    let ours = arguments.contains(&conf) && arguments.contains(&member.name.as_bytes());
+    // Right after its start a process has no arguments yet.
+    let ours = line.is_empty() || arguments.contains(&conf) && arguments.contains(&member.name.as_bytes());
     let stat = std::fs::read_to_string(proc.join("stat")).ok()?;
     let dead = stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('Z'));
     if ours && !dead { Pid::from_raw(number) } else { None }
