@@ -5,11 +5,11 @@ use super::embedded::EmbeddedMessage;
 use super::entity_inst::EntityInst;
 use crate::addr::{AddrVec, EntityAddr};
 use crate::caps::MonCap;
-use crate::encode::{Decode, Encode};
+use crate::encode::{Decode, DecodeError, Encode, Reader};
 use crate::entity::EntityName;
 
 /// A client's request.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
 pub struct MForward {
     /// The peon's number for it.
     pub tid: u64,
@@ -50,5 +50,58 @@ impl Payload for MForward {
     /// A request travels with the priority that its client gave it.
     fn priority(&self) -> Option<u16> {
         Some(self.message.raw.priority)
+    }
+}
+
+impl Decode for MForward {
+    /// What a stock monitor forwards for itself (its own log entries) carries an entity name of type 0; it is
+    /// the monitor's.
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            tid: Decode::decode(input)?,
+            client_type: Decode::decode(input)?,
+            client_addrs: Decode::decode(input)?,
+            client_socket_addr: Decode::decode(input)?,
+            client_caps: Decode::decode(input)?,
+            message: Decode::decode(input)?,
+            con_features: Decode::decode(input)?,
+            entity_name: match u32::decode(&mut input.clone())? {
+                0 => {
+                    u32::decode(input)?;
+                    String::decode(input)?;
+                    EntityName::mon()
+                }
+                _ => Decode::decode(input)?,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entity::EntityInstanceName;
+    use crate::message::RawMessage;
+
+    #[test]
+    fn a_monitor_forwards_for_itself_without_a_name() {
+        let source = EntityInstanceName { kind: 1, number: 1 };
+        let mut forward = MForward {
+            tid: 7,
+            client_type: 1,
+            client_addrs: AddrVec::default(),
+            client_socket_addr: EntityAddr::default(),
+            client_caps: MonCap::allow_all(),
+            message: EmbeddedMessage { seq: 0, source, raw: RawMessage::default() },
+            con_features: 0,
+            entity_name: EntityName::mon(),
+        };
+        let bytes = forward.to_bytes();
+        let mut nameless = bytes.to_vec();
+        let kind = nameless.len() - 8;
+        assert_eq!(nameless[kind..], [1, 0, 0, 0, 0, 0, 0, 0]);
+        nameless[kind] = 0;
+        forward.entity_name = EntityName::mon();
+        assert_eq!(MForward::from_bytes(&nameless), Ok(forward));
     }
 }
