@@ -257,10 +257,15 @@ impl Cluster {
 
     /// Starts a monitor; it must still run when this returns, nothing more.
     pub(crate) fn start(&mut self, name: &str) -> Result<()> {
+        self.start_with(name, &[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn start_with(&mut self, name: &str, options: &[&str]) -> Result<()> {
         let mon = self.mon(name)?;
         let mut command = self.program(mon, true);
         let output = File::options().create(true).append(true).open(self.path(&format!("{name}.out")))?;
-        command.arg("-f").stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        command.arg("-f").args(options).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("cannot start mon.{name}"))?;
         self.mon_mut(name)?.child = Some(child);
         Ok(())
