@@ -23,7 +23,7 @@ pub(crate) struct Endpoint {
     /// File with the endpoint's bearer token
     #[arg(long, env = "MON_TOKEN_FILE", value_name = "FILE", global = true)]
     pub(crate) token_file: Option<std::path::PathBuf>,
-    /// PEM file with the certificate authority of the endpoint
+    /// PEM file with the certificate authority of the endpoint; without it those of the system
     #[arg(long, env = "MON_CA_FILE", value_name = "FILE", global = true)]
     pub(crate) ca_file: Option<std::path::PathBuf>,
     /// Form of the output

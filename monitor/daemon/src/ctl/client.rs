@@ -1,6 +1,7 @@
 //! A client of the HTTP endpoint.
 
 use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -61,6 +62,8 @@ pub(super) struct Answer {
     response: Response<Body>,
 }
 
+/// Whom to trust when nothing else is said: where Debian and its relatives keep their authorities.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Longest answer that is read, except of watches.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// Longer than an endpoint lets a request wait.
@@ -93,11 +96,13 @@ pub(crate) fn http_agent(authorities: Option<&[u8]>) -> Result<Agent, String> {
 impl Client {
     /// As the command line says.
     pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, CtlError> {
-        let read = |file: &std::path::Path| {
+        let read = |file: &Path| {
             let error = |source| CtlError::File { file: file.display().to_string(), source };
             std::fs::read(file).map(Zeroizing::new).map_err(error)
         };
-        let authorities = endpoint.ca_file.as_deref().map(read).transpose()?;
+        let of_system = Path::new(SYSTEM_AUTHORITIES);
+        let of_system = (endpoint.url.starts_with("https:") && of_system.exists()).then_some(of_system);
+        let authorities = endpoint.ca_file.as_deref().or(of_system).map(read).transpose()?;
         let agent = http_agent(authorities.as_ref().map(|pem| pem.as_slice())).map_err(|reason| {
             let file = endpoint.ca_file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
             CtlError::File { file, source: std::io::Error::new(std::io::ErrorKind::InvalidData, reason) }
