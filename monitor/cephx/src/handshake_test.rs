@@ -1,150 +1,24 @@
 //! Client against server: every mixture of key types, reclaim of global ids, refusals, hostile bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use bytes::Bytes;
-use mon_types::auth::{EntityAuth, RotatingSecrets};
+use mon_types::auth::EntityAuth;
 use mon_types::crypto_key::{CryptoKey, CryptoKind};
 use mon_types::encode::{Decode, Encode};
 use mon_types::entity::{EntityName, EntityType};
 use mon_types::id::GlobalId;
 use proptest::prelude::*;
-use rand_chacha::ChaCha8Rng;
-use rand_core::SeedableRng;
 
 use crate::authorizer::Authorizer;
-use crate::client::{ClientHandshake, ClientSession, rotating_secrets, rotating_secrets_request};
+use crate::client::{ClientHandshake, rotating_secrets};
 use crate::protocol::{Authenticate, CONNECTION_SECRET_BYTES, GET_AUTH_SESSION_KEY};
 use crate::refusal::Refusal;
-use crate::rotating::{SERVICES, rotate};
-use crate::server::{
-    AuthView, Authenticated, Context, IdOrigin, METHOD_CEPHX, METHOD_NONE, ServerHandshake, Step, TicketTtl,
+use crate::server::{AuthView, Authenticated, IdOrigin, METHOD_CEPHX, METHOD_NONE, Step};
+use crate::testing::{
+    KINDS, NOW, Server, admin, any_bytes, at, done, hex, key, log_in, more, osd, prove_to, refused, rng,
+    view, with_entity,
 };
-use crate::session::{Principal, answer};
-use crate::testing::{at, hex, key, rng};
 use crate::ticket::Ticket;
-
-const NOW: u32 = 1_700_000_000;
-const KINDS: [CryptoKind; 2] = [CryptoKind::Aes, CryptoKind::Aes256k];
-
-fn admin() -> EntityName {
-    EntityName::new(EntityType::Client, "admin")
-}
-
-fn osd() -> EntityName {
-    EntityName::new(EntityType::Osd, "0")
-}
-
-fn entity(kind: CryptoKind, fill: u8) -> EntityAuth {
-    let mut auth = EntityAuth { key: key(kind, fill), ..EntityAuth::default() };
-    auth.set_caps("mon", "allow rw");
-    auth.set_caps("osd", "allow class-read");
-    auth
-}
-
-fn view(principal: CryptoKind, service: CryptoKind) -> AuthView {
-    let mut generator = rng();
-    let ttl = TicketTtl::default();
-    let rotating = SERVICES.map(|name| {
-        let mut secrets = RotatingSecrets::default();
-        rotate(&mut secrets, service, ttl.service, at(NOW), &mut generator);
-        (name, secrets)
-    });
-    AuthView {
-        ready: true,
-        entities: Arc::new(BTreeMap::from([(admin(), entity(principal, 1)), (osd(), entity(principal, 2))])),
-        rotating: Arc::new(BTreeMap::from(rotating)),
-        mon: entity(principal, 3),
-        allowed_ciphers: BTreeSet::from(KINDS),
-        service_cipher: service,
-        allow_none: false,
-        allow_insecure_reclaim: false,
-        ttl,
-    }
-}
-
-fn with_entity(view: &AuthView, name: EntityName, change: impl FnOnce(&mut EntityAuth)) -> AuthView {
-    let mut view = view.clone();
-    change(Arc::make_mut(&mut view.entities).entry(name).or_default());
-    view
-}
-
-/// The server's side of one connection.
-struct Server<'a> {
-    view: &'a AuthView,
-    secure: bool,
-    handshake: ServerHandshake,
-    rng: ChaCha8Rng,
-}
-
-impl<'a> Server<'a> {
-    fn new(view: &'a AuthView) -> Self {
-        Self { view, secure: true, handshake: ServerHandshake::new(), rng: rng() }
-    }
-
-    /// One whose challenges and keys differ.
-    fn another(view: &'a AuthView) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(1), ..Self::new(view) }
-    }
-
-    fn request(&mut self, method: u32, payload: &[u8]) -> Step {
-        let (handshake, mut context) = self.parts();
-        handshake.request(&mut context, method, payload)
-    }
-
-    fn more(&mut self, payload: &[u8]) -> Step {
-        let (handshake, mut context) = self.parts();
-        handshake.more(&mut context, payload)
-    }
-
-    fn global_id(&mut self, id: u64) -> Step {
-        let (handshake, mut context) = self.parts();
-        handshake.global_id(&mut context, Some(GlobalId(id)))
-    }
-
-    fn parts(&mut self) -> (&mut ServerHandshake, Context<'_>) {
-        let context = Context { view: self.view, wall: at(NOW), secure: self.secure, rng: &mut self.rng };
-        (&mut self.handshake, context)
-    }
-}
-
-fn more(step: Step) -> Bytes {
-    match step {
-        Step::More(payload) => payload,
-        other => panic!("no challenge but {other:?}"),
-    }
-}
-
-fn done(step: Step) -> Authenticated {
-    match step {
-        Step::Done(authenticated) => *authenticated,
-        other => panic!("not done but {other:?}"),
-    }
-}
-
-fn refused(step: Step) -> Refusal {
-    match step {
-        Step::Refused(refusal) => refusal,
-        other => panic!("not refused but {other:?}"),
-    }
-}
-
-/// Runs a handshake up to the step after the proof.
-fn prove_to(server: &mut Server<'_>, client: &ClientHandshake) -> Step {
-    let challenge = more(server.request(METHOD_CEPHX, &client.request()));
-    let proof = client.answer(&challenge, &mut rng()).unwrap();
-    server.more(&proof)
-}
-
-fn log_in(view: &AuthView, name: &EntityName, key: &CryptoKey) -> (Authenticated, ClientSession) {
-    let mut server = Server::new(view);
-    let client = ClientHandshake::new(name.clone(), key.clone());
-    assert!(matches!(prove_to(&mut server, &client), Step::NeedGlobalId));
-    let authenticated = done(server.global_id(4101));
-    let session = client.finish(authenticated.global_id, &authenticated.payload).unwrap();
-    (authenticated, session)
-}
 
 fn kind_of_blob(view: &AuthView, ticket: &Ticket) -> CryptoKind {
     view.rotating[&ticket.service].find(ticket.blob.secret_id).unwrap().key.kind()
@@ -191,7 +65,8 @@ fn a_service_finds_owner_caps_and_session_key_in_its_ticket() {
 #[test]
 fn in_crc_mode_there_is_no_connection_secret() {
     let view = view(CryptoKind::Aes, CryptoKind::Aes);
-    let mut server = Server { secure: false, ..Server::new(&view) };
+    let mut server = Server::new(&view);
+    server.secure = false;
     let client = ClientHandshake::new(admin(), key(CryptoKind::Aes, 1));
     assert!(matches!(prove_to(&mut server, &client), Step::NeedGlobalId));
     let authenticated = done(server.global_id(7));
@@ -385,56 +260,6 @@ fn a_clients_mon_ticket_does_not_make_it_a_monitor() {
 }
 
 #[test]
-fn tickets_for_more_services_are_had_inside_the_session() {
-    for kind in KINDS {
-        let view = view(kind, CryptoKind::Aes256k);
-        let (_, client) = log_in(&view, &admin(), &key(kind, 1));
-        let principal = Principal { entity: &admin(), global_id: client.global_id };
-        let request = client.service_tickets_request(EntityType::Mds as u32, &mut rng()).unwrap();
-        let reply = answer(&view, principal, &request, at(NOW), &mut rng()).unwrap();
-        let tickets = client.service_tickets(&reply).unwrap();
-        assert_eq!(tickets.iter().map(|ticket| ticket.service).collect::<Vec<_>>(), [EntityType::Mds]);
-        assert_eq!(tickets[0].session_key.kind(), kind);
-
-        let late = answer(&view, principal, &request, at(NOW + 72 * 3600 + 1), &mut rng());
-        assert_eq!(late, Err(Refusal::TicketExpired));
-        let other = Principal { entity: &osd(), global_id: client.global_id };
-        assert_eq!(answer(&view, other, &request, at(NOW), &mut rng()), Err(Refusal::TicketBad));
-    }
-}
-
-#[test]
-fn an_auth_ticket_is_renewed_inside_the_session() {
-    let view = view(CryptoKind::Aes256k, CryptoKind::Aes256k);
-    let key = key(CryptoKind::Aes256k, 1);
-    let (_, first) = log_in(&view, &admin(), &key);
-    let client = ClientHandshake::again(admin(), key, &first);
-    let request = client.answer(&[1, 5, 0, 0, 0, 0, 0, 0, 0], &mut rng()).unwrap();
-    let principal = Principal { entity: &admin(), global_id: first.global_id };
-    let reply = answer(&view, principal, &request, at(NOW), &mut rng()).unwrap();
-    let renewed = client.finish(first.global_id, &reply).unwrap();
-    assert_ne!(renewed.auth.session_key, first.auth.session_key);
-    assert_eq!(renewed.tickets.len(), 3);
-    let stranger = Principal { entity: &admin(), global_id: GlobalId(1) };
-    assert_eq!(answer(&view, stranger, &request, at(NOW), &mut rng()), Err(Refusal::TicketBad));
-}
-
-#[test]
-fn a_daemon_gets_its_services_secrets_and_a_client_none() {
-    for kind in KINDS {
-        let view = view(kind, CryptoKind::Aes);
-        let ask = |entity| {
-            let principal = Principal { entity: &entity, global_id: GlobalId(4101) };
-            answer(&view, principal, &rotating_secrets_request(), at(NOW), &mut rng())
-        };
-        let reply = ask(osd()).unwrap();
-        assert_eq!(rotating_secrets(&reply, &key(kind, 2)).as_ref(), Ok(&view.rotating[&EntityType::Osd]));
-        assert!(rotating_secrets(&reply, &key(kind, 1)).is_err());
-        assert_eq!(ask(admin()), Err(Refusal::NoServiceSecret));
-    }
-}
-
-#[test]
 fn debug_output_holds_no_key_bytes() {
     let view = view(CryptoKind::Aes256k, CryptoKind::Aes);
     let (server, client) = log_in(&view, &admin(), &key(CryptoKind::Aes256k, 1));
@@ -448,10 +273,6 @@ fn debug_output_holds_no_key_bytes() {
         let list: Vec<_> = secret[..8].iter().map(u8::to_string).collect();
         assert!(!text.contains(&list.join(", ")) && !text.contains(&hex(&secret[..8])));
     }
-}
-
-fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
-    proptest::collection::vec(any::<u8>(), 0..200)
 }
 
 proptest! {
@@ -482,16 +303,6 @@ proptest! {
             Step::Refused(_) => {}
             other => prop_assert!(false, "{other:?}"),
         }
-    }
-
-    #[test]
-    fn hostile_session_requests_are_refused(kind in prop_oneof![Just(0x100u16), Just(0x200), any::<u16>()], tail in any_bytes()) {
-        let view = view(CryptoKind::Aes, CryptoKind::Aes256k);
-        let mut payload = kind.to_bytes().to_vec();
-        payload.extend(tail);
-        let entity = admin();
-        let principal = Principal { entity: &entity, global_id: GlobalId(4101) };
-        prop_assert!(answer(&view, principal, &payload, at(NOW), &mut rng()).is_err());
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub mod seal;
 pub mod server;
 pub mod session;
 #[cfg(test)]
+mod session_test;
+#[cfg(test)]
 mod testing;
 pub mod ticket;
 pub mod view;
