@@ -81,7 +81,7 @@ pub(crate) async fn start(
     let shared = Arc::new(Shared {
         identity: ArcSwap::from_pointee(identity(&config, None)),
         registry: Registry::new(config.client_limits.unauthenticated_max),
-        global_seq: GlobalSeq::starting_at(wall.as_secs()),
+        global_seq: GlobalSeq::starting_at(wall.as_secs() * 1000 + u64::from(wall.subsec_millis())),
         config,
         auth,
         events,

@@ -22,7 +22,7 @@ pub struct Identity {
     pub features_required: u64,
 }
 
-/// The attempt counter that all sessions of a process share. Start it at the wall clock's seconds, so that
+/// The attempt counter that all sessions of a process share. Start it at the wall clock's milliseconds, so that
 /// a restarted process does not look like a stale attempt of the one before.
 #[derive(Debug, Clone)]
 pub struct GlobalSeq(Arc<AtomicU64>);
