@@ -501,10 +501,11 @@ impl Services {
 
     fn make_auth_view(&self, ready: bool) -> AuthView {
         let keys = self.auth.keys();
-        let (allowed, service) = match &self.monmap().ciphers {
+        let (mut allowed, service): (BTreeSet<_>, _) = match &self.monmap().ciphers {
             Some(policy) => (policy.allowed.iter().map(|cipher| cipher.0).collect(), policy.service.0),
             None => (BTreeSet::from([CryptoKind::Aes, CryptoKind::Aes256k]), CryptoKind::Aes),
         };
+        allowed.extend(&self.settings.emergency_allowed_ciphers);
         AuthView {
             ready,
             entities: Arc::new(keys.secrets.clone()),

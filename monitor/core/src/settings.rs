@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mon_cephx::server::TicketTtl;
 use mon_types::auth::EntityAuth;
+use mon_types::crypto_key::CryptoKind;
 use mon_types::monmap::CipherPolicy;
 
 /// What the services go by. Members of a cluster need not agree on any of it.
@@ -17,6 +18,9 @@ pub struct Settings {
     /// Whether keys of a type that counts as insecure may be made when the policy does not prefer them.
     /// Default no (`mon_auth_allow_insecure_key`).
     pub allow_insecure_key: bool,
+    /// Key types that may log in here whatever the monmap says, for a cluster that locked itself out.
+    /// Default none (`mon_auth_emergency_allowed_ciphers`).
+    pub emergency_allowed_ciphers: Vec<CryptoKind>,
     /// Whether old clients may take back a global id without the ticket it belongs to. Default no; Ceph's
     /// is yes (`auth_allow_insecure_global_id_reclaim`).
     pub allow_insecure_reclaim: bool,
@@ -64,6 +68,7 @@ impl Default for Settings {
             mon_key: EntityAuth::default(),
             ciphers: CipherPolicy::compatible(),
             allow_insecure_key: false,
+            emergency_allowed_ciphers: Vec::new(),
             allow_insecure_reclaim: false,
             allow_none: false,
             ticket_ttl: TicketTtl::default(),

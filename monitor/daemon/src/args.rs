@@ -231,7 +231,11 @@ fn flag(spec: &'static Spec) -> Arg {
         .help_heading(spec.group.heading())
         .hide_env(true)
         .hide_short_help(!spec.is_common());
-    let arg = if spec.flag() == spec.name { arg } else { arg.alias(spec.name.replace('_', "-")) };
+    let arg = if !spec.from_ceph || spec.flag() == spec.name {
+        arg
+    } else {
+        arg.alias(spec.name.replace('_', "-"))
+    };
     match spec.kind {
         Kind::Bool => arg
             .value_name("BOOL")

@@ -28,8 +28,6 @@ use crate::config::options::{BadValue, Options};
 pub(crate) struct Settings {
     /// The monitor's name without `mon.`.
     pub(crate) name: String,
-    /// The cluster's name in paths.
-    pub(crate) cluster: String,
     /// The cluster that it must be; none: the one of the store.
     pub(crate) fsid: Option<Fsid>,
     /// The data directory.
@@ -68,12 +66,8 @@ pub(crate) struct Settings {
 /// Who may log in, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct AuthSettings {
-    /// Whether daemons need cephx (the alternative is none at all).
-    pub(crate) cluster_cephx: bool,
-    /// Whether clients need it towards daemons.
+    /// Whether clients need cephx (the alternative is none at all). Monitors always use it.
     pub(crate) service_cephx: bool,
-    /// Whether we ask it of those we connect to.
-    pub(crate) client_cephx: bool,
     pub(crate) allow_insecure_global_id_reclaim: bool,
     pub(crate) allow_insecure_key: bool,
     /// Key types that may log in whatever the monmap says.
@@ -89,8 +83,6 @@ pub(crate) struct ModeSettings {
     pub(crate) cluster: Vec<Mode>,
     /// Clients, when they connect to us.
     pub(crate) service: Vec<Mode>,
-    /// Other monitors, when we connect to them.
-    pub(crate) client: Vec<Mode>,
 }
 
 /// What others may take of us.
@@ -100,6 +92,8 @@ pub(crate) struct LimitSettings {
     pub(crate) client: Limits,
     /// Sessions of monitors.
     pub(crate) peer: Limits,
+    /// A client that is silent for this long is forgotten.
+    pub(crate) session_timeout: Duration,
     /// Largest value of a config-key in bytes.
     pub(crate) config_key_bytes_max: usize,
 }
@@ -155,17 +149,15 @@ impl Settings {
                 "mon_initial_members without mon_host: the addresses of the others are not known".into(),
             );
         }
-        let mut words = |name| -> Result<bool, BadValue> {
-            let cephx = options.parse(name, parse_auth_method)?;
-            if !cephx {
-                warnings.push(format!("{name} is none: whoever reaches the port may do anything"));
-            }
-            Ok(cephx)
-        };
+        if !options.parse("auth_cluster_required", parse_auth_method)? {
+            return Err(options.bad("auth_cluster_required", "monitors always use cephx among themselves"));
+        }
+        let service_cephx = options.parse("auth_service_required", parse_auth_method)?;
+        if !service_cephx {
+            warnings.push("auth_service_required is none: whoever reaches the port may do anything".into());
+        }
         let auth = AuthSettings {
-            cluster_cephx: words("auth_cluster_required")?,
-            service_cephx: words("auth_service_required")?,
-            client_cephx: words("auth_client_required")?,
+            service_cephx,
             allow_insecure_global_id_reclaim: options.boolean("auth_allow_insecure_global_id_reclaim")?,
             allow_insecure_key: options.boolean("mon_auth_allow_insecure_key")?,
             emergency_allowed_ciphers: options
@@ -176,7 +168,6 @@ impl Settings {
         };
         Ok(Self {
             name: who.id.clone(),
-            cluster: who.cluster.clone(),
             fsid: options.parse_optional("fsid", str::parse)?,
             data: options.path("mon_data").ok_or_else(|| options.bad("mon_data", "must not be empty"))?,
             keyring: options.path("keyring").ok_or_else(|| options.bad("keyring", "must not be empty"))?,
@@ -194,7 +185,6 @@ impl Settings {
             modes: ModeSettings {
                 cluster: options.parse("ms_mon_cluster_mode", parse_modes)?,
                 service: options.parse("ms_mon_service_mode", parse_modes)?,
-                client: options.parse("ms_mon_client_mode", parse_modes)?,
             },
             limits: limits(options)?,
             disk: DiskLimits {
@@ -263,7 +253,6 @@ fn core_config(options: &Options) -> Result<CoreConfig, BadValue> {
 fn limits(options: &Options) -> Result<LimitSettings, BadValue> {
     let from = |base: Limits| {
         Ok(Limits {
-            message_bytes_max: options.size("mon_message_bytes_max")?,
             queue_bytes_max: options.size("mon_queue_bytes_max")?,
             queue_messages_max: options.integer("mon_queue_messages_max")?,
             handshake_age_max: options.duration("mon_unauthenticated_age_max")?,
@@ -272,11 +261,18 @@ fn limits(options: &Options) -> Result<LimitSettings, BadValue> {
             ..base
         })
     };
-    let client =
-        from(Limits { silence_max: Some(options.duration("mon_session_timeout")?), ..Limits::client() })?;
+    let session_timeout = options.duration("mon_session_timeout")?;
+    let message_bytes_max = options.size("mon_message_bytes_max")?;
+    let client = Limits { silence_max: Some(session_timeout), message_bytes_max, ..Limits::client() };
+    // What a client may send must fit when a peon forwards it.
+    let peer = Limits {
+        message_bytes_max: Limits::peer().message_bytes_max.max(message_bytes_max),
+        ..Limits::peer()
+    };
     Ok(LimitSettings {
-        client,
-        peer: from(Limits::peer())?,
+        client: from(client)?,
+        peer: from(peer)?,
+        session_timeout,
         config_key_bytes_max: options.size("mon_config_key_max_entry_size")?,
     })
 }
@@ -404,7 +400,7 @@ mod tests {
         assert_eq!(settings.limits.peer, Limits::peer());
         assert_eq!(settings.release, Release::Tentacle);
         assert_eq!(settings.log.filter, "info");
-        assert_eq!(settings.modes.client, [Mode::Secure, Mode::Crc]);
+        assert_eq!(settings.modes.service, [Mode::Secure, Mode::Crc]);
         assert_eq!(settings.warnings, Vec::<String>::new());
     }
 
@@ -414,17 +410,18 @@ mod tests {
         assert_eq!(error(&[("fsid", "x")]), "fsid");
         assert_eq!(error(&[("mon_release", "octopus")]), "mon_release");
         assert_eq!(error(&[("mon_host", "1.2.3.4:x")]), "mon_host");
-        assert_eq!(error(&[("ms_mon_client_mode", "clear")]), "ms_mon_client_mode");
+        assert_eq!(error(&[("ms_mon_service_mode", "clear")]), "ms_mon_service_mode");
         assert_eq!(error(&[("mon_data_avail_crit", "101")]), "mon_data_avail_crit");
         assert_eq!(error(&[("mon_http_listen", "0.0.0.0:80")]), "mon_http_listen");
         assert_eq!(error(&[("mon_http_tls_cert", "c")]), "mon_http_tls_key");
-        assert_eq!(error(&[("auth_client_required", "kerberos")]), "auth_client_required");
+        assert_eq!(error(&[("auth_service_required", "kerberos")]), "auth_service_required");
+        assert_eq!(error(&[("auth_cluster_required", "none")]), "auth_cluster_required");
     }
 
     #[test]
     fn what_is_dangerous_is_said() {
         let settings = settings(&[("auth_service_required", "none")]).unwrap();
         assert!(settings.warnings[0].contains("auth_service_required"), "{:?}", settings.warnings);
-        assert!(!settings.auth.service_cephx && settings.auth.cluster_cephx);
+        assert!(!settings.auth.service_cephx);
     }
 }

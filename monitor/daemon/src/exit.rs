@@ -46,6 +46,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    #[cfg(test)]
     /// All of them, with what docs/exit-codes.md says.
     pub(crate) const ALL: [(Self, &str, &str); 17] = [
         (Self::Success, "done, or terminated as asked", "nothing"),

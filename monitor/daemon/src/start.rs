@@ -20,8 +20,6 @@ use crate::{keyring_file, monmap_store, user};
 pub(crate) struct Prepared {
     pub(crate) fsid: Fsid,
     pub(crate) store: Arc<RocksStore>,
-    /// The newest monmap in the store.
-    pub(crate) monmap: MonMap,
     /// The own addresses, as the monmap has them if it has us.
     pub(crate) addrs: AddrVec,
     /// Where to listen.
@@ -51,7 +49,12 @@ pub(crate) fn prepare(settings: &Settings) -> Result<Prepared, Failed> {
     let mon_key = keyring_file::mon_key(&settings.keyring, &settings.data)?;
     let store = mon_rocksdb::open(&settings.data, TableFormat::for_release(settings.release.number().0))?;
     let seeds = settings.mon_host.iter().filter(|seed| !shares_addr(seed, &addrs)).cloned().collect();
-    Ok(Prepared { fsid, store: Arc::new(store), monmap, addrs, bind, mon_key, seeds })
+    if let Some(path) = &settings.process.pid_file {
+        std::fs::write(path, format!("{}\n", std::process::id())).map_err(|error| {
+            Failed::new(Exit::Configuration, format!("cannot write pid_file {}: {error}", path.display()))
+        })?;
+    }
+    Ok(Prepared { fsid, store: Arc::new(store), addrs, bind, mon_key, seeds })
 }
 
 /// Our place in the monmap; otherwise what we are told; otherwise whichever address of `mon_host` is this host's.

@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::ceph_conf::{CephConf, normal_name};
-use crate::config::table::{Kind, Spec, TABLE, is_without_effect};
+#[cfg(test)]
+use crate::config::table::Kind;
+use crate::config::table::{Spec, TABLE, is_without_effect};
 
 /// Where a value comes from; later variants go over earlier ones.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -246,8 +248,8 @@ pub(crate) fn short_host_name() -> String {
     name.split('.').next().unwrap_or_default().to_owned()
 }
 
-/// Whether a text would do for an option; used where a value is not read at once.
-pub(crate) fn check_kind(kind: Kind, text: &str) -> Result<(), String> {
+#[cfg(test)]
+fn check_kind(kind: Kind, text: &str) -> Result<(), String> {
     match kind {
         Kind::Text | Kind::Path => Ok(()),
         Kind::Bool => parse_bool(text).map(drop).map_err(str::to_owned),

@@ -153,15 +153,14 @@ pub(crate) const TABLE: &[Spec] = &[
     ours("mon_http_tls_key", Path, Http, "", "its private key (PEM)"),
     ours("mon_http_token_file", Path, Http, "", "file with the bearer token that /v1 asks for"),
     //
-    ceph("auth_cluster_required", Text, Security, "cephx", "how daemons log in: cephx or none"),
-    ceph("auth_service_required", Text, Security, "cephx", "how clients log in to daemons: cephx or none"),
     ceph(
-        "auth_client_required",
+        "auth_cluster_required",
         Text,
         Security,
         "cephx",
-        "how clients and daemons log in to each other: cephx or none",
+        "how monitors log in to each other: cephx is the only way",
     ),
+    ceph("auth_service_required", Text, Security, "cephx", "how clients log in to daemons: cephx or none"),
     ceph(
         "auth_allow_insecure_global_id_reclaim",
         Bool,
@@ -199,13 +198,6 @@ pub(crate) const TABLE: &[Spec] = &[
         "secure crc",
         "connection modes that clients of the monitor may choose from",
     ),
-    ceph(
-        "ms_mon_client_mode",
-        Text,
-        Security,
-        "secure crc",
-        "connection modes that we ask other monitors for",
-    ),
     //
     ceph("mon_data_avail_warn", Integer, Limits, "30", "percent of free disk at which to warn"),
     ceph(
@@ -217,7 +209,7 @@ pub(crate) const TABLE: &[Spec] = &[
     ),
     ceph("mon_config_key_max_entry_size", Size, Limits, "64K", "largest value of a config-key"),
     ceph("mon_session_timeout", Duration, Limits, "300", "how long a client may be silent"),
-    ours("mon_message_bytes_max", Size, Limits, "128M", "largest message"),
+    ours("mon_message_bytes_max", Size, Limits, "128M", "largest message of a client"),
     ours("mon_queue_bytes_max", Size, Limits, "256M", "most bytes waiting for one peer that does not read"),
     ours(
         "mon_queue_messages_max",
@@ -320,6 +312,7 @@ pub(crate) const TABLE: &[Spec] = &[
 /// Options of stock daemons that command lines and files for monitors carry and that change nothing here.
 /// Nobody needs to be warned of them.
 const WITHOUT_EFFECT: &[&str] = &[
+    "auth_client_required",
     "auth_supported",
     "cephx_require_signatures",
     "err_to_stderr",
@@ -332,6 +325,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "mon_cluster_log_to_journald",
     "mon_cluster_log_to_syslog",
     "mon_allow_pool_delete",
+    "ms_mon_client_mode",
     "ms_bind_ipv4",
     "ms_bind_ipv6",
     "ms_bind_msgr1",
