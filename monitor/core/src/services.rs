@@ -541,7 +541,8 @@ impl Services {
         let within = self.quorum.is_some()
             || cx.now.mono.saturating_sub(self.quorum_changed) < self.settings.quorum_wait;
         let id = if within { self.global_ids.take() } else { None };
-        if id.is_some() || self.quorum.is_none() || self.global_ids_wanted.len() >= GLOBAL_IDS_WANTED_MAX {
+        // Between quorums it may wait for the next as long as commands do: refused, clients take it for a denial.
+        if id.is_some() || !within || self.global_ids_wanted.len() >= GLOBAL_IDS_WANTED_MAX {
             cx.out.push(Effect::GlobalId { request, id });
         } else {
             self.global_ids_wanted.push_back(request);

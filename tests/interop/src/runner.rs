@@ -76,7 +76,7 @@ pub(crate) fn run(
             Ok(()) => println!("test {name} ... ok ({seconds:.1} s)"),
             Err(error) if error.is::<Skip>() => println!("test {name} ... skipped: {error}"),
             Err(error) => {
-                println!("test {name} ... FAILED ({seconds:.1} s)");
+                println!("test {name} ... FAILED ({seconds:.1} s)\n    {error:#}");
                 failures.push(format!("---- {name}\n{error:#}\n"));
             }
         }
