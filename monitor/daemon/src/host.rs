@@ -1,6 +1,7 @@
 //! What a monitor tells of its host, as `ceph mon metadata` and `ceph versions` show it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use mon_types::addr::AddrVec;
 use mon_types::release::Release;
@@ -20,6 +21,27 @@ pub(crate) fn version_number(release: Release) -> &'static str {
         Release::Squid => "19.2.3",
         Release::Tentacle => "20.2.4",
     }
+}
+
+/// Files of a data directory that tell when and by which version it was made; stock monitors of 18 and later
+/// write them and show their content.
+const CREATION: [&str; 2] = ["ceph_version_when_created", "created_at"];
+
+/// Notes in a new data directory when and by what it was made.
+pub(crate) fn note_creation(data: &Path, release: Release) -> std::io::Result<()> {
+    if release < Release::Reef {
+        return Ok(());
+    }
+    let contents = [version_text(release), format!("{:.6}", jiff::Timestamp::now())];
+    CREATION.iter().zip(contents).try_for_each(|(name, text)| std::fs::write(data.join(name), text + "\n"))
+}
+
+/// What the data directory says of its making; a directory of an older release says nothing.
+pub(crate) fn creation(data: &Path) -> impl Iterator<Item = (String, String)> {
+    CREATION.into_iter().filter_map(|name| {
+        let text = std::fs::read_to_string(data.join(name)).ok()?;
+        Some((name.to_owned(), text.trim().to_owned()))
+    })
 }
 
 /// The properties that stock monitors have, too.

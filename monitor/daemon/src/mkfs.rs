@@ -23,6 +23,7 @@ use mon_types::time::UTime;
 use crate::check;
 use crate::config::Settings;
 use crate::exit::{Exit, Failed};
+use crate::host;
 use crate::keyring_file;
 
 /// What came of it.
@@ -59,6 +60,7 @@ pub(crate) fn mkfs(settings: &Settings, monmap: Option<&Path>) -> Result<Made, F
     };
     DirBuilder::new().recursive(true).mode(0o755).create(data).map_err(io)?;
     keyring_file::write(&data.join("keyring"), &Keyring::of(EntityName::mon(), mon.clone())).map_err(io)?;
+    host::note_creation(data, settings.release).map_err(io)?;
     let store = mon_rocksdb::create(data, TableFormat::for_release(settings.release.number().0))?;
     store.apply(&[mon_core::mkfs::mkfs(&monmap, &keyring)], true)?;
     Ok(Made::New(monmap.fsid))

@@ -123,6 +123,7 @@ fn identity(settings: &Settings, prepared: &Prepared) -> Identity {
     let release = settings.release;
     let mut metadata = host::metadata(&prepared.addrs, release);
     metadata.extend(settings.crush_location.iter().cloned());
+    metadata.extend(host::creation(&settings.data));
     Identity {
         name: settings.name.clone(),
         addrs: prepared.addrs.clone(),

@@ -313,9 +313,6 @@ fn nodes(around: &Around<'_>, command: &Command) -> Result<Value, Halt> {
     let mons = json!(hosts);
     Ok(match command.arguments.text("type").unwrap_or("all") {
         "mon" => mons,
-        "all" if around.identity.release < Release::Reef => {
-            json!({ "mon": mons, "osd": {}, "mds": {}, "mgr": {} })
-        }
         "all" => json!({ "mon": mons, "osd": {}, "mgr": {} }),
         _ => json!({}),
     })

@@ -78,10 +78,7 @@ pub(super) fn members(out: &mut impl Write, quorum: &QuorumView) -> Result<(), C
 /// A table in our form.
 pub(super) fn table<const N: usize>(head: [&str; N]) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(head);
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(head);
     table
 }
 

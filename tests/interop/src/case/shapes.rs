@@ -145,7 +145,11 @@ fn compare(prefix: &str, ours: &str, stock: &str) -> Result<(), Vec<String>> {
 fn without_host(mut value: Value) -> Value {
     let drop = |value: &mut Value| {
         if let Value::Object(keys) = value {
-            keys.retain(|key, _| !(key.starts_with("mem_") || key.starts_with("container_") || key == "cpu"));
+            keys.retain(|key, _| {
+                !(key.starts_with("mem_")
+                    || key.starts_with("container_")
+                    || ["cpu", "distro_version"].contains(&key.as_str()))
+            });
         }
     };
     match &mut value {
