@@ -130,7 +130,7 @@ pub(crate) enum MemberAction {
     Add {
         /// Its name, without `mon.`
         name: String,
-        /// Its address: IP, IP:PORT or [v2:IP:PORT,v1:IP:PORT]
+        /// Its address: IP, IP:PORT or `[v2:IP:PORT,v1:IP:PORT]`
         addr: String,
         #[command(flatten)]
         guards: Guards,

@@ -105,8 +105,10 @@ async fn serve(settings: &Settings, prepared: Prepared, logs: Logs) -> Result<Ex
 
     let latencies = Latencies::new(metrics);
     let outlets = Outlets { auth, status, kv, log, logs };
-    let halt = Engine { monitor, store, writer, net, requests, clock, outlets, latencies }.run(inbox).await;
+    let engine = Engine { monitor, store, writer, net: net.clone(), requests, clock, outlets, latencies };
+    let halt = engine.run(inbox).await;
     tokio::time::sleep(FLUSH_TIME).await;
+    net.stop().await;
     match halt {
         Halt::Terminated => {
             info!("{halt}");

@@ -165,7 +165,7 @@ pub(crate) const TABLE: &[Spec] = &[
         "auth_allow_insecure_global_id_reclaim",
         Bool,
         Security,
-        "true",
+        "false",
         "let clients of before 2021 take back their id without proof",
     ),
     ceph(

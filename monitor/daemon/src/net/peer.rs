@@ -12,7 +12,7 @@ use mon_types::features::Features;
 use mon_types::message::Envelope;
 use mon_wire::{Connection, Identity, Incoming, Policy, Session, SessionEvent, SessionFrame, SessionKey};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::dial::dial;
 use super::handshake::{self, HandshakeError};
@@ -59,6 +59,11 @@ pub(super) fn send(shared: &Arc<Shared>, to: &AddrVec, message: Envelope) {
         debug!("no msgr2 address in {to}, message dropped");
         return;
     };
+    if *to == shared.config.addrs {
+        // The core never means to; a session with ourselves would look like a peer that comes and goes.
+        error!(kind = message.message.kind(), "message to ourselves dropped");
+        return;
+    }
     command(shared, key, to, PeerCommand::Send(Box::new(message)));
 }
 

@@ -50,6 +50,13 @@ pub(crate) fn own_checks(name: &str, settings: &Settings, disk: DiskUse) -> Heal
         let check = checks.add("AUTH_INSECURE_GLOBAL_ID_RECLAIM_ALLOWED", Severity::Warning, summary);
         check.detail.push(format!("mon.{name} has auth_allow_insecure_global_id_reclaim set to true"));
     }
+    if !settings.emergency_allowed_ciphers.is_empty() {
+        let summary = "mon%plurals% %names% %hasorhave% auth_emergency_allowed_ciphers set";
+        let check = checks.add("AUTH_EMERGENCY_CIPHERS_SET", Severity::Warning, summary);
+        let ciphers: Vec<String> =
+            settings.emergency_allowed_ciphers.iter().map(ToString::to_string).collect();
+        check.detail.push(format!("mon.{name} lets in keys of type {}", ciphers.join(", ")));
+    }
     checks
 }
 
