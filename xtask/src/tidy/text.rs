@@ -55,7 +55,7 @@ fn search(name: &str, text: &str, rules: &[Rule<'_>]) -> Vec<String> {
             let comment = line.trim_start().starts_with("//");
             let broken = rules.iter().filter(move |rule| {
                 // What a comment speaks of is not done; a path of one machine is out of place even there.
-                line.contains(rule.forbidden) && !(comment && !rule.forbidden.starts_with('/'))
+                line.contains(rule.forbidden) && (!comment || rule.forbidden.starts_with('/'))
             });
             broken.map(move |rule| format!("{name}:{}: '{}': {}", number + 1, rule.forbidden, rule.why))
         })
