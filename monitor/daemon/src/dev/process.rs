@@ -105,7 +105,7 @@ pub(crate) fn wait_until_gone<'a>(
         if left.is_empty() || Instant::now() >= deadline {
             return left;
         }
-        std::thread::sleep(POLL_INTERVAL);
+        std::thread::sleep(POLL_INTERVAL); // allowed: polls another process, with a deadline
     }
 }
 

@@ -140,7 +140,7 @@ pub(crate) fn wait(
             return Err(Failed::new(Exit::Failure, format!("{message}; see {}", cluster.logs().display())));
         }
         step.update(&shown.join(", "));
-        std::thread::sleep(POLL_INTERVAL);
+        std::thread::sleep(POLL_INTERVAL); // allowed: polls another process, with a deadline
     }
 }
 
