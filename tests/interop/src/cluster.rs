@@ -391,6 +391,20 @@ impl Cluster {
         }
     }
 
+    /// Waits until a monitor itself says that it is in quorum. The others may still count it in after it was
+    /// killed.
+    pub(crate) fn wait_until_in_quorum(&self, name: &str) -> Result<()> {
+        let socket = self.inside(&format!("{name}.asok")).display().to_string();
+        wait::until(&format!("mon.{name} to be in quorum"), QUORUM, || {
+            let said = self.ceph(&["daemon", &socket, "mon_status"])?;
+            if said.code != 0 {
+                return Ok(None);
+            }
+            let state = said.json()?["state"].clone();
+            Ok((state == "peon" || state == "leader").then_some(()))
+        })
+    }
+
     /// The ends of all logs, for a failure's report.
     pub(crate) fn tails(&self) -> String {
         let mut text = String::new();

@@ -71,6 +71,7 @@ pub(crate) fn syncs(world: &World) -> Result<()> {
     let replies = cluster.rados(&(0..30).map(missed).collect::<Vec<_>>())?;
     ensure!(replies.iter().all(|reply| reply.0 == 0), "{replies:?}");
     cluster.start("c")?;
+    cluster.wait_until_in_quorum("c")?;
     cluster.wait_for_quorum(&["a", "b", "c"])?;
     through_ours(&cluster, &["config-key", "get", "missed/29"])?.says("x")?.ok()?;
     // And from an empty store.
@@ -79,6 +80,7 @@ pub(crate) fn syncs(world: &World) -> Result<()> {
     cluster.ceph(&["mon", "getmap", "-o", &cluster.inside("monmap").display().to_string()])?.ok()?;
     cluster.mkfs(cluster.mon("c")?)?;
     cluster.start("c")?;
+    cluster.wait_until_in_quorum("c")?;
     cluster.wait_for_quorum(&["a", "b", "c"])?;
     through_ours(&cluster, &["config-key", "get", "missed/0"])?.says("x")?.ok()?;
     check_logs(&cluster)
