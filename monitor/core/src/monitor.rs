@@ -14,6 +14,7 @@
 use std::time::Duration;
 
 use mon_types::addr::AddrVec;
+use mon_types::id::Version;
 use mon_types::kv::KvRead;
 use mon_types::message::Envelope;
 
@@ -171,6 +172,11 @@ fn settle(
         for order in services.take_orders() {
             consensus.obey(cx, order)?;
             busy = true;
+        }
+        if consensus.can_propose() {
+            let last = consensus.last_committed().0;
+            let lacks = |(name, has): (&str, Version)| (name.to_owned(), last.saturating_sub(has.0));
+            services.note_followers(consensus.following_learners().map(lacks).collect());
         }
         if consensus.can_propose()
             && let Some(value) = services.take_proposal(cx)?

@@ -18,6 +18,8 @@ pub(crate) mod log;
 pub(crate) mod missing;
 pub(crate) mod monmap;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use mon_types::encode::Decode;
 use mon_types::id::Version;
@@ -40,6 +42,8 @@ pub(crate) struct Around<'a> {
     /// The committed map.
     pub(crate) monmap: &'a MonMap,
     pub(crate) quorum: Option<&'a QuorumView>,
+    /// How many committed values each learner that follows us lacks, by name. On the leader.
+    pub(crate) followers: &'a BTreeMap<String, u64>,
 }
 
 /// What preparing may use besides.

@@ -68,6 +68,8 @@ pub struct Services {
     rng: ChaCha20Rng,
     table: Table,
     quorum: Option<QuorumView>,
+    /// How many committed values each learner that follows us lacks, by name. On the leader.
+    followers: BTreeMap<String, u64>,
     /// Monotonic time at which the present quorum was formed, or the last one was lost.
     quorum_changed: Duration,
     monmap: MonmapService,
@@ -122,6 +124,7 @@ macro_rules! around {
             settings: &$self.settings,
             monmap: &$map,
             quorum: $self.quorum.as_ref(),
+            followers: &$self.followers,
         }
     };
 }
@@ -145,6 +148,7 @@ impl Services {
             rng: ChaCha20Rng::from_seed(seed),
             table: Table::for_release(identity.release),
             quorum: None,
+            followers: BTreeMap::new(),
             quorum_changed: Duration::ZERO,
             monmap: MonmapService::default(),
             kv: KvService::default(),
@@ -209,6 +213,11 @@ impl Services {
             self.notify_subscribers(cx, changes)?;
         }
         Ok(())
+    }
+
+    /// Which learners follow us, and how far they are; the consensus knows.
+    pub fn note_followers(&mut self, followers: BTreeMap<String, u64>) {
+        self.followers = followers;
     }
 
     /// Before the first quorum: the members as probing has found them, for the first map.

@@ -323,6 +323,10 @@ fn learner_add(service: &mut MonmapService, name: &str, command: &Command) -> Re
     Ok(Change::Done(text))
 }
 
+/// A learner that lacks more values than this must catch up before it gets a vote; as many as a joining voter may
+/// lack (`paxos_max_join_drift`).
+const LEARNER_LACKS_MAX: u64 = 10;
+
 /// One voter out, one learner in, at the same rank and in one epoch: there is no moment with a voter more or
 /// less.
 fn replace(service: &mut MonmapService, cx: &Preparing<'_>, command: &Command) -> Result<Change, Refusal> {
@@ -336,6 +340,19 @@ fn replace(service: &mut MonmapService, cx: &Preparing<'_>, command: &Command) -
     let Some(addrs) = service.current_learners().get(name).cloned() else {
         return Err((Errno::ENOENT, format!("there is no learner mon.{name}: add it and let it sync first")));
     };
+    match cx.around.followers.get(name) {
+        None => {
+            return Err((
+                Errno::EBUSY,
+                format!("mon.{name} does not follow the quorum yet: start it, then try again"),
+            ));
+        }
+        Some(lacks) if *lacks > LEARNER_LACKS_MAX => {
+            let text = format!("mon.{name} lacks {lacks} committed values: let it catch up, then try again");
+            return Err((Errno::EBUSY, text));
+        }
+        Some(_) => {}
+    }
     let wall = cx.around.now.wall;
     let map = service.edit(&cx.around);
     let time_added = map.ciphers.is_some().then_some(wall);

@@ -53,6 +53,11 @@ fn a_learner_replaces_a_voter_in_one_epoch() {
     assert_eq!(epoch(&world), 1, "learners are not in the monmap");
     assert_eq!(world.services.learners().get("d"), Some(&addrs(3303)));
     let replace = json!({"prefix": "mon replace", "voter": "b", "learner": "d", "expected_epoch": 1, "operation_id": "x"});
+    assert_eq!(world.run(&replace).code, -16, "nobody has seen the learner");
+    world.services.note_followers([("d".to_owned(), 11)].into());
+    assert_eq!(world.run(&replace).code, -16, "it lacks too much");
+    assert_eq!(epoch(&world), 1);
+    world.services.note_followers([("d".to_owned(), 3)].into());
     assert_eq!(world.run(&replace).code, 0);
     assert_eq!(epoch(&world), 2);
     assert_eq!(world.services.monmap().ranks, ["a", "d", "c"]);
