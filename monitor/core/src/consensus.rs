@@ -290,8 +290,10 @@ impl Consensus {
                 self.bootstrap(cx, "told to leave the quorum")?;
             }
             Order::QuorumEnter => {
-                self.exited = false;
-                self.bootstrap(cx, "told to enter the quorum")?;
+                // Whoever is not out would only lose the quorum that it is in.
+                if std::mem::take(&mut self.exited) {
+                    self.bootstrap(cx, "told to enter the quorum")?;
+                }
             }
             Order::SyncForce => {
                 let mut write = Transaction::new();

@@ -1,5 +1,6 @@
 //! The monitor as a pure state machine: events in, effects out.
 
+pub mod bug;
 pub mod command;
 pub mod config;
 pub mod consensus;

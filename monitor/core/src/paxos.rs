@@ -167,6 +167,11 @@ impl Paxos {
         Ok(())
     }
 
+    /// What we accepted and do not know to be decided.
+    pub(crate) fn uncommitted(&self) -> Option<log::Uncommitted> {
+        self.log.uncommitted().cloned()
+    }
+
     /// The promises, to be put back after the store was wiped, and nothing else any more.
     pub(crate) fn wipe(&mut self) -> Transaction {
         self.writes.clear();

@@ -9,6 +9,7 @@ use mon_types::id::{MapEpoch, Rank, Version};
 use mon_types::message::{MMonElection, MMonJoin, MMonProbe, ProbeOp};
 use mon_types::monmap::MonMap;
 
+use crate::bug::{self, Bug};
 use crate::consensus::{Consensus, Role};
 use crate::cx::Cx;
 use crate::effect::{Halt, Level};
@@ -21,6 +22,8 @@ use crate::sync::Kind;
 pub(crate) struct Probe {
     /// Members without a quorum that answered, with what they have.
     found: BTreeMap<Rank, (Version, Version)>,
+    /// Whom we asked back since we last asked everybody: two that probe must not keep each other busy.
+    asked: BTreeSet<AddrVec>,
     /// Everybody who answered and from whom we need not sync first.
     level: BTreeSet<Rank>,
     next: Duration,
@@ -49,6 +52,7 @@ impl Consensus {
     /// Asks everybody that we know of.
     pub(crate) fn send_probes(&mut self, cx: &mut Cx<'_>) {
         self.probe.next = cx.now.mono + self.config.probe_interval;
+        self.probe.asked.clear();
         let mut peers: Vec<AddrVec> = self.members.others().map(|(_, info)| info.addrs.clone()).collect();
         peers.extend(self.extra_peers.iter().cloned());
         for peer in peers {
@@ -156,7 +160,10 @@ impl Consensus {
                 self.bootstrap(cx, &format!("mon.{} no longer keeps what we lack", m.name))
             }
             // It may have been away while we asked.
-            Role::Probing if !self.probe.found.contains_key(&self.rank_or_none(from)) => {
+            Role::Probing
+                if !self.probe.found.contains_key(&self.rank_or_none(from))
+                    && self.probe.asked.insert(from.clone()) =>
+            {
                 self.send_probe(cx, from);
                 Ok(())
             }
@@ -246,8 +253,9 @@ impl Consensus {
     fn sync_needed(&self, m: &MMonProbe) -> Option<Kind> {
         let ours = self.paxos.last_committed();
         let (first, last) = (m.paxos_first_version, m.paxos_last_version);
-        if last < self.marks.floor {
-            // It has less than we had before a sync that was cut short.
+        let floor = self.marks.floor.max(self.paxos.last_committed());
+        if self.marks.must_sync() && last < floor && !bug::is_on(Bug::FloorIgnored) {
+            // It has less than we have, or had before a sync that was cut short.
             return None;
         }
         if self.marks.must_sync() {

@@ -37,9 +37,10 @@ impl Consensus {
             Kind::Full => {
                 let mut write = requester::wipe();
                 let last = self.paxos.last_committed();
+                let accepted = self.paxos.uncommitted();
                 let promises = self.paxos.wipe();
                 write.append(promises);
-                self.marks.begin(&mut write, self.members.monmap().to_bytes(), last);
+                self.marks.begin(&mut write, self.members.monmap().to_bytes(), last, accepted);
                 after = Some(cx.out.persist(write, true));
                 MMonSync::new(SyncOp::CookieFull, 0)
             }
@@ -168,7 +169,7 @@ impl Consensus {
                 let Some(mut complete) = requester::completion(cx.store, sync.start, sync.reached)? else {
                     return self.bootstrap(cx, "the copy lacks a value");
                 };
-                self.marks.end(&mut complete);
+                self.marks.end(&mut complete, sync.reached);
                 sync.stage = Stage::Ending { write: cx.out.persist(complete, true) };
                 Ok(())
             }

@@ -27,7 +27,7 @@ impl Consensus {
 
     /// Whether there is nobody to ask: the only member of its map.
     fn is_alone(&self) -> bool {
-        self.members.size() == 1 && self.members.me().is_some()
+        self.members.size() == 1 && self.members.me().is_some() && !self.marks.in_sync
     }
 
     /// Leaves the quorum, if we are in one.

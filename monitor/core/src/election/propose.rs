@@ -9,6 +9,7 @@ use mon_types::monmap::ElectionStrategy;
 
 use super::connectivity::claim;
 use super::{Candidacy, Deferred, ElectionEvent, Elector, Mark, Reaction, Scene, classic, may_lead, send};
+use crate::bug::{self, Bug};
 use crate::cx::Cx;
 
 impl Elector {
@@ -97,7 +98,8 @@ impl Elector {
             }
             return;
         }
-        if m.epoch > self.epoch {
+        // What we acknowledge in an epoch binds us after a restart too, so the epoch must be on disk.
+        if m.epoch > self.epoch || self.unwritten {
             self.enter(cx, m.epoch);
         }
         if let Some(mark) = mark {
@@ -185,7 +187,7 @@ impl Elector {
             self.config.election_timeout_stock + self.config.election_timeout * 2
         };
         let until = cx.now.mono + timeout;
-        if bound && ours {
+        if bound && ours && !bug::is_on(Bug::VoteTwice) {
             // Our word in this epoch is given. Call the better one into the next; the others follow it.
             self.enter(cx, self.epoch.next().next());
             self.deferred = Some(Deferred { to, until });
@@ -195,7 +197,8 @@ impl Elector {
         self.candidacy = None;
         self.deferred = Some(Deferred { to, until });
         self.voted = Some((self.epoch, to));
-        send(cx, addrs, self.message(scene, ElectionOp::Ack), self.gate);
+        let after = self.gate.filter(|_| !bug::is_on(Bug::VoteBeforeSync));
+        send(cx, addrs, self.message(scene, ElectionOp::Ack), after);
     }
 }
 

@@ -1,7 +1,5 @@
 //! Phase 2: a value is offered to the quorum and accepted.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use mon_types::addr::AddrVec;
 use mon_types::encode::{Decode, Encode};
@@ -12,6 +10,7 @@ use mon_types::monmap::MonMap;
 
 use super::requirement::MapChange;
 use super::{Paxos, Phase, Proposal, Requirement, Rule, Term, Write, log};
+use crate::bug::{self, Bug};
 use crate::cx::Cx;
 use crate::effect::{Halt, Level};
 
@@ -45,13 +44,14 @@ impl Paxos {
         let Some(term) = &self.term else { return Ok(()) };
         let version = self.log.last().next();
         let requirement = Requirement::new(term, map_change(term, &value));
+        let early = term.me.filter(|_| bug::is_on(Bug::OwnAcceptEarly));
         let write = self.log.accept(pn, value.clone());
         self.persist(cx, write, Write::Accept(version, pn));
         self.phase = Phase::Proposing(Proposal {
             version,
             pn,
             value,
-            accepted: BTreeSet::new(),
+            accepted: early.into_iter().collect(),
             requirement,
             since: cx.now.mono,
             sent: cx.now.mono,
@@ -85,10 +85,11 @@ impl Paxos {
             return Ok(());
         };
         // A learner has no vote: its acceptance would count for nothing.
-        if term.me.is_none() || m.pn < self.log.accepted_pn() {
+        if term.me.is_none() || m.pn < self.log.accepted_pn() && !bug::is_on(Bug::AcceptLowerNumber) {
             return Ok(());
         }
-        if m.last_committed != self.log.last() || *version != self.log.last().next() {
+        let gap = m.last_committed > self.log.last() && bug::is_on(Bug::AcceptWithGap);
+        if !gap && (m.last_committed != self.log.last() || *version != self.log.last().next()) {
             // Behind: the leader sees it in our answer to its heartbeat. Ahead: the message is old.
             if term.rule == Rule::Stock && m.last_committed > self.log.last() {
                 self.bootstrap("the leader is ahead of us");
@@ -111,14 +112,18 @@ impl Paxos {
         // From here on the value may be chosen without our knowing: under leases, no more reads.
         self.lease.revoke();
         if let Some(accept) = self.message(cx, PaxosOp::Accept) {
-            cx.out.send(from, accept, self.gate);
+            let after = self.gate.filter(|_| !bug::is_on(Bug::AcceptBeforeSync));
+            cx.out.send(from, accept, after);
         }
         Ok(())
     }
 
     pub(super) fn handle_accept(&mut self, cx: &mut Cx<'_>, from: Rank, m: &MMonPaxos) -> Result<(), Halt> {
         match &mut self.phase {
-            Phase::Proposing(p) if m.pn == p.pn && m.last_committed.next() == p.version => {
+            Phase::Proposing(p)
+                if m.pn == p.pn
+                    && (m.last_committed.next() == p.version || bug::is_on(Bug::AcceptOfOtherVersion)) =>
+            {
                 p.accepted.insert(from);
                 self.maybe_chosen(cx)
             }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use mon_types::addr::AddrVec;
 use mon_types::id::{Pn, Rank, Version};
+use mon_types::kv::Transaction;
 use mon_types::message::{MMonPaxos, PaxosOp};
 
 use super::log::Uncommitted;
 use super::{Paxos, Phase, Rule, Write};
+use crate::bug::{self, Bug};
 use crate::cx::Cx;
 use crate::effect::{Halt, WriteId};
 
@@ -34,13 +36,13 @@ impl Paxos {
         self.phase = Phase::Recovering(Collect {
             pn,
             promised: BTreeMap::new(),
-            best: self.log.uncommitted().cloned(),
+            best: self.log.uncommitted().filter(|_| !bug::is_on(Bug::UncommittedOfLeaderDropped)).cloned(),
             write,
             since: cx.now.mono,
             sent: cx.now.mono,
         });
         let Some(m) = self.message(cx, PaxosOp::Collect) else { return Ok(()) };
-        self.broadcast(cx, &m, Some(write));
+        self.broadcast(cx, &m, Some(write).filter(|_| !bug::is_on(Bug::CollectBeforeSync)));
         Ok(())
     }
 
@@ -83,6 +85,7 @@ impl Paxos {
         let mut answered_pn = self.log.accepted_pn();
         if m.pn > answered_pn {
             let write = self.log.promise(m.pn);
+            let write = if bug::is_on(Bug::PromiseNotStored) { Transaction::new() } else { write };
             self.persist(cx, write, Write::Promise(m.pn));
             self.promised_in = Some((epoch, m.pn));
             answered_pn = m.pn;
@@ -99,9 +102,10 @@ impl Paxos {
         }
         if let Some(uncommitted) = self.log.uncommitted() {
             last.values.insert(uncommitted.version, uncommitted.value.clone());
-            last.uncommitted_pn = uncommitted.pn;
+            let forgotten = bug::is_on(Bug::UncommittedNumberForgotten);
+            last.uncommitted_pn = if forgotten { answered_pn } else { uncommitted.pn };
         }
-        cx.out.send(from, last, self.gate);
+        cx.out.send(from, last, self.gate.filter(|_| !bug::is_on(Bug::PromiseBeforeSync)));
         Ok(())
     }
 
@@ -121,7 +125,15 @@ impl Paxos {
                 if let Some((version, value)) = after.into_iter().next()
                     && version == last.next()
                     && version == m.last_committed.next()
-                    && collect.best.as_ref().is_none_or(|b| b.version < version || b.pn <= m.uncommitted_pn)
+                    && !bug::is_on(Bug::UncommittedOfPeonDropped)
+                    && collect.best.as_ref().is_none_or(|b| {
+                        let higher = if bug::is_on(Bug::LowerUncommittedPreferred) {
+                            b.pn >= m.uncommitted_pn
+                        } else {
+                            b.pn <= m.uncommitted_pn
+                        };
+                        b.version < version || higher
+                    })
                 {
                     collect.best = Some(Uncommitted { version, pn: m.uncommitted_pn, value });
                 }
@@ -143,7 +155,9 @@ impl Paxos {
         let (Phase::Recovering(collect), Some(term)) = (&mut self.phase, &self.term) else { return Ok(()) };
         let promised: BTreeSet<Rank> = collect.promised.keys().copied().collect();
         let enough = match term.rule {
-            Rule::Majority => promised.len() >= term.majority(),
+            Rule::Majority => {
+                promised.len() + usize::from(bug::is_on(Bug::CollectFromMinority)) >= term.majority()
+            }
             Rule::Stock => promised == term.quorum,
         };
         // Our own promise must be on disk like any other: the number must not be used twice.

@@ -9,6 +9,7 @@ use mon_types::kv::StoreError;
 use mon_types::message::{MMonPaxos, PaxosOp};
 
 use super::{Paxos, PaxosEvent, Phase, Rule, Write};
+use crate::bug::{self, Bug};
 use crate::cx::Cx;
 use crate::effect::{Halt, Level};
 
@@ -68,6 +69,9 @@ impl Paxos {
             Ok(Some(write)) => {
                 let last = self.log.last();
                 self.persist(cx, write, Write::Commit(last));
+                if bug::is_on(Bug::CommittedBeforeApplied) {
+                    self.note_applied(cx, last)?;
+                }
                 Ok(())
             }
             Err(bad) => {

@@ -19,6 +19,8 @@ use mon_types::encode::{Decode, DecodeError};
 use mon_types::id::{Pn, Rank, Version};
 use mon_types::kv::{KvRead, Op, StoreError, Transaction};
 
+use crate::bug::{self, Bug};
+
 /// The store prefix of Paxos.
 pub(crate) const PREFIX: &str = "paxos";
 const FIRST_COMMITTED: &str = "first_committed";
@@ -94,8 +96,10 @@ impl Log {
             unapplied: BTreeMap::new(),
         };
         let mut promises = Transaction::new();
-        promises.put_u64(PREFIX, LAST_PN, self.last_pn.0);
-        promises.put_u64(PREFIX, ACCEPTED_PN, self.accepted_pn.0);
+        if !bug::is_on(Bug::SyncForgetsPromises) {
+            promises.put_u64(PREFIX, LAST_PN, self.last_pn.0);
+            promises.put_u64(PREFIX, ACCEPTED_PN, self.accepted_pn.0);
+        }
         promises
     }
 
@@ -142,8 +146,10 @@ impl Log {
         self.last_pn = pn;
         self.accepted_pn = pn;
         let mut write = Transaction::new();
-        write.put_u64(PREFIX, LAST_PN, pn.0);
-        write.put_u64(PREFIX, ACCEPTED_PN, pn.0);
+        if !bug::is_on(Bug::NumberReused) {
+            write.put_u64(PREFIX, LAST_PN, pn.0);
+            write.put_u64(PREFIX, ACCEPTED_PN, pn.0);
+        }
         (pn, write)
     }
 
@@ -182,7 +188,9 @@ impl Log {
         while let Some(value) = values.get(&last.next()) {
             let version = last.next();
             let ops = Transaction::from_bytes(value).map_err(|error| BadValue { version, error })?;
-            if self.uncommitted().is_none_or(|u| u.version != version || u.value != *value) {
+            let stored =
+                bug::is_on(Bug::ValueNotStored) && self.uncommitted().is_some_and(|u| u.version == version);
+            if !stored && self.uncommitted().is_none_or(|u| u.version != version || u.value != *value) {
                 write.put_version(PREFIX, version, value.clone());
             }
             first = first_committed_in(&ops).unwrap_or(first);
@@ -198,7 +206,9 @@ impl Log {
         self.last = last;
         self.first = first.max(self.first);
         write.put_u64(PREFIX, LAST_COMMITTED, last.0);
-        write.append(changes);
+        if !bug::is_on(Bug::ChangesNotApplied) || !changes.ops().len().is_multiple_of(3) {
+            write.append(changes);
+        }
         Ok(Some(write))
     }
 
@@ -242,7 +252,7 @@ impl Log {
         }
         let end = (self.last.0 - min).min(self.first.0 + trim_max);
         let mut trim = Transaction::new();
-        for version in self.first.0..end {
+        for version in self.first.0..end + u64::from(bug::is_on(Bug::TrimTooFar)) {
             trim.erase(PREFIX, version.to_string());
         }
         trim.put_u64(PREFIX, FIRST_COMMITTED, end);
@@ -264,9 +274,17 @@ pub(crate) fn put_last_committed(write: &mut Transaction, last: Version) {
     write.put_u64(PREFIX, LAST_COMMITTED, last.0);
 }
 
+/// The record of a value that was accepted.
+pub(crate) fn put_accepted(write: &mut Transaction, accepted: &Uncommitted) {
+    write.put_version(PREFIX, accepted.version, accepted.value.clone());
+    write.put_u64(PREFIX, PENDING_V, accepted.version.0);
+    write.put_u64(PREFIX, PENDING_PN, accepted.pn.0);
+}
+
 /// Whether a key of the prefix is this member's own business, which a copy of another's store must not touch.
 pub(crate) fn is_private(key: &str) -> bool {
-    matches!(key, LAST_PN | ACCEPTED_PN | PENDING_V | PENDING_PN | LAST_COMMITTED)
+    let copied = bug::is_on(Bug::SyncCopiesPromises) && matches!(key, LAST_PN | ACCEPTED_PN);
+    !copied && matches!(key, LAST_PN | ACCEPTED_PN | PENDING_V | PENDING_PN | LAST_COMMITTED)
 }
 
 /// A committed value that is not a transaction: nobody can go on from there.

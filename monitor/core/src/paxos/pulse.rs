@@ -8,6 +8,7 @@ use mon_types::id::{Rank, Version};
 use mon_types::message::{Heartbeat, HeartbeatAck};
 
 use super::{Paxos, PaxosEvent, Phase};
+use crate::bug::{self, Bug};
 use crate::cx::Cx;
 use crate::effect::Halt;
 
@@ -133,7 +134,7 @@ impl Paxos {
             return;
         }
         // Round 0 says no more than that we live. A learner's promise means nothing and is not counted.
-        let promised = m.pn == self.log.accepted_pn();
+        let promised = m.pn == self.log.accepted_pn() || bug::is_on(Bug::AcknowledgeWithoutPromise);
         let ack = HeartbeatAck {
             epoch: m.epoch,
             round: if promised { m.round } else { 0 },

@@ -18,6 +18,7 @@ use mon_types::id::{Rank, Version};
 use mon_types::message::{ReadIndex, ReadIndexOp};
 
 use super::{Paxos, PaxosEvent, Rule};
+use crate::bug::{self, Bug};
 use crate::cx::Cx;
 use crate::quorum::ReadId;
 
@@ -81,7 +82,13 @@ impl Paxos {
 
     /// Leader: opens a round for what waits, unless one is under way (they go into the next).
     pub(super) fn start_read_round(&mut self, cx: &mut Cx<'_>) {
-        if !self.settled || self.reads.running.is_some() || self.reads.waiting.is_empty() {
+        if let Some(running) = self.reads.running.as_mut().filter(|_| bug::is_on(Bug::ReadJoinsRound)) {
+            running.readers.append(&mut self.reads.waiting);
+        }
+        if !self.settled && !bug::is_on(Bug::ReadBeforeSettled)
+            || self.reads.running.is_some()
+            || self.reads.waiting.is_empty()
+        {
             return;
         }
         let readers = std::mem::take(&mut self.reads.waiting);
@@ -94,7 +101,8 @@ impl Paxos {
     /// Leader: ends the round once a majority has acknowledged it, we included.
     pub(super) fn check_read_round(&mut self, cx: &mut Cx<'_>) {
         let (Some(term), Some(running)) = (&self.term, &self.reads.running) else { return };
-        if self.pulse.acknowledged(running.round) + 1 < term.majority() {
+        let acknowledged = self.pulse.acknowledged(running.round) + 1;
+        if acknowledged < term.majority() && !bug::is_on(Bug::ReadWithoutRound) {
             return;
         }
         let epoch = term.epoch;
@@ -159,7 +167,8 @@ impl Paxos {
 
     /// Answers confirmed reads whose version the store shows.
     pub(super) fn release_reads(&mut self, cx: &mut Cx<'_>) {
-        let applied = self.log.applied();
+        let unawaited = bug::is_on(Bug::ReadNotAwaitingIndex);
+        let applied = if unawaited { Version(u64::MAX) } else { self.log.applied() };
         for (_, id) in self.reads.confirmed.extract_if(.., |(version, _)| *version <= applied) {
             self.events.push(PaxosEvent::ReadReady(id));
         }

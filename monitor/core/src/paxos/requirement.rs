@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use mon_types::id::Rank;
 
 use super::term::{Rule, Term};
+use crate::bug::{self, Bug};
 
 /// Who must have accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +25,15 @@ pub(crate) struct Requirement {
 impl Requirement {
     pub(crate) fn new(term: &Term, change: Option<MapChange>) -> Self {
         Self {
-            majority: term.majority(),
+            majority: match () {
+                () if bug::is_on(Bug::MajorityOfQuorum) => term.quorum.len() / 2 + 1,
+                () => term.majority() - usize::from(bug::is_on(Bug::CommitWithMinority)),
+            },
             all: match term.rule {
                 Rule::Majority => BTreeSet::new(),
                 Rule::Stock => term.quorum.clone(),
             },
-            of_staying: change.map(|change| {
+            of_staying: change.filter(|_| !bug::is_on(Bug::ReplaceByOldMajority)).map(|change| {
                 let majority = change.size / 2 + 1;
                 // A change that keeps too few cannot be made safe; services refuse to propose one.
                 let wanted = (change.size + 1 - majority).min(change.staying.len());

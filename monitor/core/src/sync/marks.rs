@@ -5,17 +5,25 @@
 //! mon_sync/force_sync             asked for by the administrator
 //! mon_sync/last_committed_floor   what we once had: peers that have less are no source
 //! mon_sync/latest_monmap          the map to find the others by while ours is wiped
+//! mon_sync/accepted_v, accepted_pn, accepted_value
+//!                                 what we had accepted: others may count on it, so it outlives the wipe
 //! ```
 
 use bytes::Bytes;
-use mon_types::id::Version;
+use mon_types::id::{Pn, Version};
 use mon_types::kv::{KvRead, StoreError, Transaction};
+
+use crate::bug::{self, Bug};
+use crate::paxos::log::{self, Uncommitted};
 
 const PREFIX: &str = "mon_sync";
 const IN_SYNC: &str = "in_sync";
 const FORCE: &str = "force_sync";
 const FLOOR: &str = "last_committed_floor";
 const MONMAP: &str = "latest_monmap";
+const ACCEPTED_V: &str = "accepted_v";
+const ACCEPTED_PN: &str = "accepted_pn";
+const ACCEPTED: &str = "accepted_value";
 
 /// The marks as they stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +32,7 @@ pub(crate) struct SyncMarks {
     pub(crate) forced: bool,
     pub(crate) floor: Version,
     pub(crate) latest_monmap: Option<Bytes>,
+    pub(crate) accepted: Option<Uncommitted>,
 }
 
 impl SyncMarks {
@@ -33,12 +42,20 @@ impl SyncMarks {
             forced: store.read(PREFIX, FORCE)?.is_some(),
             floor: store.read_version(PREFIX, FLOOR)?,
             latest_monmap: store.read(PREFIX, MONMAP)?,
+            accepted: match store.read(PREFIX, ACCEPTED)? {
+                Some(value) => Some(Uncommitted {
+                    version: store.read_version(PREFIX, ACCEPTED_V)?,
+                    pn: Pn(store.read_u64(PREFIX, ACCEPTED_PN)?.unwrap_or(0)),
+                    value,
+                }),
+                None => None,
+            },
         })
     }
 
     /// Whether the store must be filled anew before anything else.
     pub(crate) fn must_sync(&self) -> bool {
-        self.in_sync || self.forced
+        (self.in_sync || self.forced) && !bug::is_on(Bug::UnsyncedVotes)
     }
 
     pub(crate) fn put_force(write: &mut Transaction) {
@@ -46,20 +63,72 @@ impl SyncMarks {
     }
 
     /// A full sync begins.
-    pub(super) fn begin(&mut self, write: &mut Transaction, monmap: Bytes, last: Version) {
+    pub(super) fn begin(
+        &mut self,
+        write: &mut Transaction,
+        monmap: Bytes,
+        last: Version,
+        accepted: Option<Uncommitted>,
+    ) {
         self.in_sync = true;
         self.floor = self.floor.max(last);
         self.latest_monmap = Some(monmap.clone());
+        // A second sync begins where the first was cut short: what was kept then still counts.
+        if let Some(accepted) = accepted {
+            write.put_u64(PREFIX, ACCEPTED_V, accepted.version.0);
+            write.put_u64(PREFIX, ACCEPTED_PN, accepted.pn.0);
+            write.put(PREFIX, ACCEPTED, accepted.value.clone());
+            self.accepted = Some(accepted);
+        }
         write.put(PREFIX, MONMAP, monmap);
         write.put_u64(PREFIX, FLOOR, self.floor.0);
-        write.put_u64(PREFIX, IN_SYNC, 1);
+        if !bug::is_on(Bug::HalfSyncedUnmarked) {
+            write.put_u64(PREFIX, IN_SYNC, 1);
+        }
     }
 
-    /// It is done.
-    pub(super) fn end(&mut self, write: &mut Transaction) {
+    /// It is done, up to `last`. An accepted value that is not decided yet is put back.
+    pub(super) fn end(&mut self, write: &mut Transaction, last: Version) {
+        if let Some(accepted) = self.accepted.take().filter(|accepted| accepted.version == last.next()) {
+            log::put_accepted(write, &accepted);
+        }
         *self = Self::default();
-        for key in [IN_SYNC, FORCE, FLOOR, MONMAP] {
+        for key in [IN_SYNC, FORCE, FLOOR, MONMAP, ACCEPTED_V, ACCEPTED_PN, ACCEPTED] {
             write.erase(PREFIX, key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mon_store::{KvStore, MemoryStore};
+
+    use super::*;
+
+    fn accepted(version: u64) -> Uncommitted {
+        Uncommitted { version: Version(version), pn: Pn(301), value: Bytes::from_static(b"value") }
+    }
+
+    /// What we accepted may be chosen by our acceptance alone: a sync must not lose it, however often it begins.
+    #[test]
+    fn an_accepted_value_outlives_a_sync_until_it_is_decided() {
+        for (reached, kept) in [(6, false), (7, true), (8, false), (9, false)] {
+            let store = MemoryStore::new();
+            let mut write = Transaction::new();
+            SyncMarks::default().begin(&mut write, Bytes::new(), Version(7), Some(accepted(8)));
+            store.apply(&[write], true).unwrap();
+            let mut again = SyncMarks::load(&store).unwrap();
+            let mut write = Transaction::new();
+            again.begin(&mut write, Bytes::new(), Version(0), None);
+            store.apply(&[write], true).unwrap();
+            let mut marks = SyncMarks::load(&store).unwrap();
+            assert_eq!((marks.floor, marks.accepted.as_ref()), (Version(7), Some(&accepted(8))));
+            let mut write = Transaction::new();
+            marks.end(&mut write, Version(reached));
+            store.apply(&[write], true).unwrap();
+            assert_eq!(store.read("paxos", "8").unwrap().is_some(), kept, "reached {reached}");
+            assert_eq!(store.read_u64("paxos", "pending_pn").unwrap(), kept.then_some(301));
+            assert_eq!(SyncMarks::load(&store).unwrap(), SyncMarks::default());
         }
     }
 }

@@ -11,6 +11,7 @@ use mon_types::kv::{KvRead, StoreError, Transaction};
 
 use super::prefixes::PREFIXES;
 use super::requester::Kind;
+use crate::bug::{self, Bug};
 use crate::config::Config;
 use crate::paxos::{Paxos, log};
 
@@ -99,6 +100,9 @@ impl Provider {
         session.deadline = now + config.sync_timeout * 2;
         let mut budget = Budget { bytes: config.sync_payload_bytes_max, keys: config.sync_payload_keys_max };
         let mut copy = Transaction::new();
+        if bug::is_on(Bug::ProviderMovesOn) && session.kind == Kind::Full {
+            session.sent = paxos.last_committed();
+        }
         if session.sent < paxos.last_committed() {
             for (version, value) in paxos.values(store, session.sent.next(), budget.bytes)? {
                 if !budget.take(value.len()) {

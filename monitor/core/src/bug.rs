@@ -1,0 +1,133 @@
+//! Planted bugs: named switches that break the core on purpose, to prove that the simulator would notice.
+//!
+//! They work only in builds with the feature `planted-bugs`, which nothing but the simulator asks for; elsewhere
+//! `is_on` is the constant `false`.
+
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A switch, with the line that it breaks and, where there is one, the real bug that it mirrors.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Bug {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Bug {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+bugs! {
+    /// `paxos/requirement.rs`: one acceptance less than a majority chooses a value.
+    CommitWithMinority,
+    /// `paxos/requirement.rs`: the majority is of those in quorum, not of the monmap.
+    MajorityOfQuorum,
+    /// `paxos/requirement.rs`: a replaced member needs no more than a majority of the old map.
+    /// Single-server change safety, Raft dissertation 4.1 and the erratum of 2015.
+    ReplaceByOldMajority,
+    /// `paxos/begin.rs`: the leader counts its own acceptance before its disk has it.
+    OwnAcceptEarly,
+    /// `paxos/begin.rs`: a peon accepts before its disk has the value. Ack before fsync; etcd 14370 lost an
+    /// acknowledged write so.
+    AcceptBeforeSync,
+    /// `paxos/begin.rs`: a peon accepts under a lower number than it promised.
+    AcceptLowerNumber,
+    /// `paxos/begin.rs`: a peon that lacks values accepts a later one.
+    AcceptWithGap,
+    /// `paxos/begin.rs`: an acceptance for another version counts.
+    AcceptOfOtherVersion,
+    /// `paxos/collect.rs`: a promise is not written.
+    PromiseNotStored,
+    /// `paxos/collect.rs`: a promise leaves before it is on disk.
+    PromiseBeforeSync,
+    /// `paxos/collect.rs`: a leader uses its number before it is on disk.
+    CollectBeforeSync,
+    /// `paxos/collect.rs`: one promise less than a majority ends phase 1.
+    CollectFromMinority,
+    /// `paxos/collect.rs`: what a peon accepted is not looked at.
+    UncommittedOfPeonDropped,
+    /// `paxos/collect.rs`: what the leader itself accepted is not looked at.
+    UncommittedOfLeaderDropped,
+    /// `paxos/collect.rs`: of two accepted values the one under the lower number is taken up.
+    LowerUncommittedPreferred,
+    /// `paxos/collect.rs`: an accepted value is reported under the promise's number rather than its own. Ceph had
+    /// this before `pending_pn` was stored.
+    UncommittedNumberForgotten,
+    /// `paxos/log.rs`: a number that was proposed under is not stored, and used again after a restart.
+    NumberReused,
+    /// `paxos/log.rs`: a committed value is not stored where another one was accepted in its place.
+    ValueNotStored,
+    /// `paxos/log.rs`: `last_committed` moves without the value's changes. Ceph keeps both in one transaction.
+    ChangesNotApplied,
+    /// `paxos/log.rs`: trimming takes one value more than it says.
+    TrimTooFar,
+    /// `paxos/commit.rs`: a committed value is reported before the store shows it.
+    CommittedBeforeApplied,
+    /// `paxos/read_index.rs`: reads are confirmed by nobody. Raft's read-index without its round.
+    ReadWithoutRound,
+    /// `paxos/read_index.rs`: reads join a round that began before they came in.
+    ReadJoinsRound,
+    /// `paxos/read_index.rs`: a confirmed read does not wait until the store shows its index.
+    ReadNotAwaitingIndex,
+    /// `paxos/read_index.rs`: a new leader answers before the values of earlier terms are settled. Raft, 6.4 step 1.
+    ReadBeforeSettled,
+    /// `paxos/pulse.rs`: a peon acknowledges heartbeats of a leader that it has not promised to.
+    AcknowledgeWithoutPromise,
+    /// `election.rs`: the election epoch is not stored.
+    EpochNotStored,
+    /// `election/propose.rs`: a second candidate is acknowledged in the same epoch.
+    VoteTwice,
+    /// `election/propose.rs`: the acknowledgement leaves before the epoch is on disk.
+    VoteBeforeSync,
+    /// `election/settle.rs`: one acknowledgement less than a majority wins.
+    ElectedByMinority,
+    /// `consensus/quorum.rs`: a leader goes on when too few peons are left.
+    QuorumShrinksTooFar,
+    /// `consensus/quorum.rs`: a member whose store must be synced takes part in elections.
+    UnsyncedVotes,
+    /// `sync/marks.rs`: the store is not marked while it is filled.
+    HalfSyncedUnmarked,
+    /// `sync/requester.rs`: the values that came during a full sync are not applied again at its end.
+    SyncWithoutReplay,
+    /// `sync/provider.rs`: values that are committed while a requester reads are not sent to it.
+    ProviderMovesOn,
+    /// `sync/requester.rs`: the wipe takes the promises with it.
+    SyncForgetsPromises,
+    /// `sync/requester.rs`: the provider's promises are taken over as our own.
+    SyncCopiesPromises,
+    /// `probe.rs`: a store that was cut short in a sync takes a peer that has less.
+    FloorIgnored,
+}
+
+#[cfg(feature = "planted-bugs")]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Bug;
+
+    // Per thread, because the simulator runs a world in each.
+    thread_local! {
+        static ON: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    /// Switches one bug on in this thread and all others off.
+    pub fn plant(bug: Option<Bug>) {
+        ON.set(bug);
+    }
+
+    pub(crate) fn is_on(bug: Bug) -> bool {
+        ON.get() == Some(bug)
+    }
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+mod switch {
+    pub(crate) const fn is_on(_bug: super::Bug) -> bool {
+        false
+    }
+}
+
+pub(crate) use switch::is_on;
+#[cfg(feature = "planted-bugs")]
+pub use switch::plant;
