@@ -7,6 +7,7 @@ mod interop;
 mod native;
 mod place;
 mod report;
+mod sim;
 mod stock;
 mod tidy;
 
@@ -51,6 +52,12 @@ enum Command {
     },
     /// Show three monitors, the stock CLI, a leader's death and a changing membership.
     Demo,
+    /// Whole clusters in one thread: `sim --seeds N`, `sim --seed N --minimize`, `sim bugs`, `sim hashes`.
+    Sim {
+        /// What the simulator is asked for.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Architecture and style rules that no compiler checks.
     Tidy {
         /// Write the sizes of today's large files to the allow list.
@@ -85,6 +92,7 @@ fn run(command: Command, report: &mut Report) -> Result<()> {
         Command::Fix => fix::fix(report),
         Command::Interop { filter } => interop::run(filter.as_deref(), report)?,
         Command::Demo => demo::demo(report)?,
+        Command::Sim { arguments } => sim::sim(&arguments)?,
         Command::Tidy { bless } => tidy::tidy(bless, report)?,
     }
     Ok(())

@@ -1,0 +1,268 @@
+//! The search for an order of one register's operations that explains every answer: Wing and Gong's, with Lowe's
+//! memory of what was tried.
+//!
+//! Operations are taken out of a list of calls and returns, sorted by time. Whatever was called before the first
+//! return that is left may come next; when an operation's return is reached before it was taken, the last choice
+//! was wrong. An operation of unknown outcome has no return: it may be taken at any time, or never.
+
+use std::collections::BTreeSet;
+
+use super::{Action, Operation, Outcome, Value};
+
+/// Why no order explains the answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The operation that no order could reach, of those in the longest order that was found.
+    pub stuck: Operation,
+    /// How many operations that order explains.
+    pub explained: usize,
+}
+
+/// Looks for an order of one register's operations that starts from an empty register.
+///
+/// # Errors
+/// When there is none.
+pub fn check_key(operations: &[Operation]) -> Result<(), Contradiction> {
+    let operations = relevant(operations);
+    Search::new(&operations).run()
+}
+
+/// Leaves out what cannot matter: questions without an answer, and writes of unknown outcome that nobody saw. Any
+/// order with such a write explains everything without it too.
+fn relevant(operations: &[Operation]) -> Vec<Operation> {
+    let seen: BTreeSet<Value> = operations
+        .iter()
+        .filter_map(|operation| match operation.outcome {
+            Outcome::Held(value) => value,
+            Outcome::Written | Outcome::Unknown => None,
+        })
+        .collect();
+    // A swap of unknown outcome that nobody saw may still have been what a later one built upon: it would
+    // have been seen then, because a swap that took place tells what it found.
+    let matters = |operation: &Operation| match (operation.outcome, operation.action) {
+        (Outcome::Unknown, Action::Read) => false,
+        (Outcome::Unknown, Action::Write(value) | Action::Swap(_, value)) => seen.contains(&value),
+        (Outcome::Written | Outcome::Held(_), _) => true,
+    };
+    operations.iter().copied().filter(matters).collect()
+}
+
+/// A call or return in the list.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    operation: usize,
+    is_call: bool,
+    previous: usize,
+    next: usize,
+}
+
+struct Search<'a> {
+    operations: &'a [Operation],
+    /// Entry 0 is the list's head.
+    entries: Vec<Entry>,
+    /// Where an operation's return is; none for unknown outcomes.
+    returns: Vec<Option<usize>>,
+    returns_left: usize,
+}
+
+impl<'a> Search<'a> {
+    fn new(operations: &'a [Operation]) -> Self {
+        let mut moments = Vec::new();
+        for (index, operation) in operations.iter().enumerate() {
+            // At the same moment calls come first: what touches overlaps.
+            moments.push((operation.invoked, false, index));
+            if operation.outcome != Outcome::Unknown {
+                moments.push((operation.returned, true, index));
+            }
+        }
+        moments.sort_unstable();
+        let mut entries = vec![Entry { operation: usize::MAX, is_call: false, previous: 0, next: 0 }];
+        let mut returns = vec![None; operations.len()];
+        for (_, is_return, operation) in moments {
+            let at = entries.len();
+            if is_return {
+                returns[operation] = Some(at);
+            }
+            entries.push(Entry { operation, is_call: !is_return, previous: at - 1, next: at + 1 });
+        }
+        let count = entries.len();
+        for (at, entry) in entries.iter_mut().enumerate() {
+            entry.next = if at + 1 == count { 0 } else { at + 1 };
+        }
+        let returns_left = returns.iter().flatten().count();
+        Self { operations, entries, returns, returns_left }
+    }
+
+    fn run(mut self) -> Result<(), Contradiction> {
+        let mut tried: BTreeSet<(Vec<u64>, Option<Value>)> = BTreeSet::new();
+        let mut taken = vec![0u64; self.operations.len().div_ceil(64)];
+        let mut order: Vec<(usize, Option<Value>)> = Vec::new();
+        let mut held: Option<Value> = None;
+        let mut at = self.entries[0].next;
+        let mut best: Option<Contradiction> = None;
+        while self.returns_left > 0 {
+            let entry = self.entries[at];
+            if entry.is_call {
+                let next = step(held, &self.operations[entry.operation]);
+                flip(&mut taken, entry.operation);
+                if let Some(next) = next
+                    && tried.insert((taken.clone(), next))
+                {
+                    order.push((at, held));
+                    held = next;
+                    self.take_out(at);
+                    at = self.entries[0].next;
+                } else {
+                    flip(&mut taken, entry.operation);
+                    at = entry.next;
+                }
+                continue;
+            }
+            if best.as_ref().is_none_or(|best| order.len() >= best.explained) {
+                let stuck = self.operations[entry.operation];
+                best = Some(Contradiction { stuck, explained: order.len() });
+            }
+            match (order.pop(), best.as_ref()) {
+                (Some((call, before)), _) => {
+                    held = before;
+                    flip(&mut taken, self.entries[call].operation);
+                    self.put_back(call);
+                    at = self.entries[call].next;
+                }
+                (None, Some(best)) => return Err(best.clone()),
+                (None, None) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn unlink(&mut self, at: usize) {
+        let Entry { previous, next, .. } = self.entries[at];
+        self.entries[previous].next = next;
+        if next != 0 {
+            self.entries[next].previous = previous;
+        }
+    }
+
+    fn relink(&mut self, at: usize) {
+        let Entry { previous, next, .. } = self.entries[at];
+        self.entries[previous].next = at;
+        if next != 0 {
+            self.entries[next].previous = at;
+        }
+    }
+
+    fn take_out(&mut self, call: usize) {
+        self.unlink(call);
+        if let Some(end) = self.returns[self.entries[call].operation] {
+            self.unlink(end);
+            self.returns_left -= 1;
+        }
+    }
+
+    /// Undoes the last `take_out`.
+    fn put_back(&mut self, call: usize) {
+        if let Some(end) = self.returns[self.entries[call].operation] {
+            self.relink(end);
+            self.returns_left += 1;
+        }
+        self.relink(call);
+    }
+}
+
+/// What the register holds after an operation; none when the answer does not fit.
+fn step(held: Option<Value>, operation: &Operation) -> Option<Option<Value>> {
+    match (operation.action, operation.outcome) {
+        (Action::Read, Outcome::Held(told)) => (told == held).then_some(held),
+        (Action::Write(value), Outcome::Written | Outcome::Unknown) => Some(Some(value)),
+        (Action::Swap(expected, value), Outcome::Held(told)) if told == held => {
+            Some(if expected == held { Some(value) } else { held })
+        }
+        (Action::Swap(expected, value), Outcome::Unknown) => {
+            Some(if expected == held { Some(value) } else { held })
+        }
+        (Action::Read, Outcome::Unknown) => Some(held),
+        (Action::Read, Outcome::Written)
+        | (Action::Write(_), Outcome::Held(_))
+        | (Action::Swap(..), Outcome::Written | Outcome::Held(_)) => None,
+    }
+}
+
+fn flip(set: &mut [u64], index: usize) {
+    set[index / 64] ^= 1 << (index % 64);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::Key;
+    use super::*;
+
+    fn op(client: usize, action: Action, span: (u64, u64), outcome: Outcome) -> Operation {
+        let at = Duration::from_millis;
+        Operation { client, key: Key(0), action, invoked: at(span.0), returned: at(span.1), outcome }
+    }
+
+    fn write(client: usize, value: u64, span: (u64, u64)) -> Operation {
+        op(client, Action::Write(Value(value)), span, Outcome::Written)
+    }
+
+    fn lost_write(client: usize, value: u64, begun: u64) -> Operation {
+        op(client, Action::Write(Value(value)), (begun, 0), Outcome::Unknown)
+    }
+
+    fn read(client: usize, told: u64, span: (u64, u64)) -> Operation {
+        op(client, Action::Read, span, Outcome::Held((told > 0).then_some(Value(told))))
+    }
+
+    fn swap(client: usize, expected: u64, value: u64, told: u64, span: (u64, u64)) -> Operation {
+        let some = |n: u64| (n > 0).then_some(Value(n));
+        op(client, Action::Swap(some(expected), Value(value)), span, Outcome::Held(some(told)))
+    }
+
+    #[test]
+    fn good_histories_pass() {
+        let good: &[&[Operation]] = &[
+            &[],
+            &[read(1, 0, (0, 1)), write(1, 1, (2, 3)), read(2, 1, (4, 5))],
+            // A read may see a write that overlaps it, or not.
+            &[write(1, 1, (0, 10)), read(2, 1, (1, 2)), read(3, 1, (3, 4))],
+            &[write(1, 1, (0, 10)), read(2, 0, (1, 2)), read(3, 1, (3, 4))],
+            // An unknown write may take effect long after.
+            &[lost_write(1, 1, 0), write(2, 2, (1, 2)), read(3, 2, (3, 4)), read(3, 1, (5, 6))],
+            &[lost_write(1, 1, 0), read(3, 0, (3, 4))],
+            &[write(1, 1, (0, 1)), swap(2, 1, 2, 1, (2, 3)), swap(3, 1, 3, 2, (4, 5)), read(1, 2, (6, 7))],
+            // Two that touch overlap.
+            &[write(1, 1, (0, 5)), read(2, 0, (5, 6))],
+        ];
+        for history in good {
+            assert_eq!(check_key(history), Ok(()), "{history:#?}");
+        }
+    }
+
+    #[test]
+    fn bad_histories_do_not() {
+        let bad: &[&[Operation]] = &[
+            // A stale read, a value from nowhere, a read that goes back.
+            &[write(1, 1, (0, 1)), read(2, 0, (2, 3))],
+            &[read(2, 7, (2, 3))],
+            &[write(1, 1, (0, 10)), read(2, 1, (1, 2)), read(3, 0, (3, 4))],
+            // A lost update: both swaps say that they found 1.
+            &[write(1, 1, (0, 1)), swap(2, 1, 2, 1, (2, 5)), swap(3, 1, 3, 1, (2, 5))],
+            // An unknown write cannot take effect twice.
+            &[
+                lost_write(1, 1, 0),
+                read(2, 1, (1, 2)),
+                write(2, 2, (3, 4)),
+                read(2, 2, (5, 6)),
+                read(2, 1, (7, 8)),
+            ],
+            // Nor before it was begun.
+            &[read(2, 1, (0, 1)), lost_write(1, 1, 2)],
+        ];
+        for history in bad {
+            assert!(check_key(history).is_err(), "{history:#?}");
+        }
+    }
+}

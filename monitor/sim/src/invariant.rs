@@ -1,0 +1,232 @@
+//! What must hold after every event, one file each.
+//!
+//! | property | where Ceph or the literature states it | module |
+//! |---|---|---|
+//! | a version has one value, whoever commits it | Paxos.h: the log is a sequence of agreed values | [`agreement`] |
+//! | committed versions have no gap, and never go back but by a sync | Paxos.h: storage layout | [`no_gaps`] |
+//! | promises and election epochs on disk never go back | Paxos.h `accepted_pn`; ElectionLogic.h `epoch` | [`promises`] |
+//! | under one number one value is offered | Paxos made simple, P2 | [`ballots`] |
+//! | what is committed is on the disks of a majority of the map before it | Paxos made simple, P2c | [`majority`] |
+//! | an epoch has at most one leader, and its quorum is a majority | ElectionLogic.h: epoch parity | [`leaders`] |
+//! | nothing that depends on a write leaves before it is durable | Paxos.cc: store before reply | [`durability`] |
+//! | stores are equal at equal versions | Monitor.cc: scrub | [`digests`] |
+//! | who is not in the map has no vote | PaxosService over MonMap ranks | [`learners`] |
+//! | a store that is half synced takes part in nothing | Monitor.cc: `mon_sync/in_sync` | [`syncs`] |
+//!
+//! What clients are told is checked by [`crate::history`], and that a calm cluster comes to rest by
+//! [`crate::World::settle_down`].
+
+pub mod agreement;
+pub mod ballots;
+pub mod digests;
+mod disks;
+pub mod durability;
+pub mod leaders;
+pub mod learners;
+pub mod majority;
+pub mod no_gaps;
+pub mod promises;
+pub mod syncs;
+
+use std::fmt;
+
+use mon_core::consensus::Consensus;
+use mon_store::MemoryStore;
+use mon_types::kv::Transaction;
+use mon_types::message::Envelope;
+
+use crate::node::Node;
+use crate::process::Process;
+pub use disks::{Disk, Disks, Facts};
+
+/// Something that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which property.
+    pub invariant: &'static str,
+    /// How it was broken.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.what)
+    }
+}
+
+/// The machine to which something happened.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// Which.
+    pub node: usize,
+    /// Its process's agreeing half, while it runs.
+    pub consensus: Option<&'a Consensus>,
+    /// Its disk as its process sees it.
+    pub store: &'a MemoryStore,
+    /// The facts on all disks.
+    pub disks: &'a Disks,
+}
+
+impl Subject<'_> {
+    /// The subject's own disk.
+    #[must_use]
+    pub fn disk(&self) -> Disk {
+        self.disks.of(self.node)
+    }
+}
+
+/// What a look finds.
+pub type Finding = Result<(), String>;
+
+/// A property. Every method is a moment at which it may be looked at.
+pub trait Invariant: fmt::Debug {
+    /// Its name in reports.
+    fn name(&self) -> &'static str;
+
+    /// A process has started.
+    ///
+    /// # Errors
+    /// How the property is broken; so for the others.
+    fn started(&mut self, _at: &Subject<'_>) -> Finding {
+        Ok(())
+    }
+
+    /// A write has reached the store; `before` is what the disk held before it.
+    ///
+    /// # Errors
+    /// How the property is broken.
+    fn wrote(&mut self, _at: &Subject<'_>, _before: &Disk) -> Finding {
+        Ok(())
+    }
+
+    /// A message leaves the process.
+    ///
+    /// # Errors
+    /// How the property is broken.
+    fn sent(&mut self, _at: &Subject<'_>, _message: &Envelope) -> Finding {
+        Ok(())
+    }
+
+    /// A process has dealt with an event.
+    ///
+    /// # Errors
+    /// How the property is broken.
+    fn after_event(&mut self, _at: &Subject<'_>) -> Finding {
+        Ok(())
+    }
+
+    /// A process has ended; `before` is what its disk held until then.
+    ///
+    /// # Errors
+    /// How the property is broken.
+    fn ended(&mut self, _at: &Subject<'_>, _before: &Disk) -> Finding {
+        Ok(())
+    }
+}
+
+/// All of them, with the state that they share.
+#[derive(Debug)]
+pub struct Invariants {
+    list: Vec<Box<dyn Invariant>>,
+    disks: Disks,
+}
+
+impl Invariants {
+    /// Every invariant there is.
+    #[must_use]
+    pub fn all() -> Self {
+        let list: Vec<Box<dyn Invariant>> = vec![
+            Box::<durability::Durability>::default(),
+            Box::<promises::Promises>::default(),
+            Box::<ballots::Ballots>::default(),
+            Box::<agreement::Agreement>::default(),
+            Box::<no_gaps::NoGaps>::default(),
+            Box::<majority::Majority>::default(),
+            Box::<leaders::Leaders>::default(),
+            Box::<learners::Learners>::default(),
+            Box::<syncs::Syncs>::default(),
+            Box::<digests::Digests>::default(),
+        ];
+        Self { list, disks: Disks::default() }
+    }
+
+    fn each<P: Process>(
+        &mut self,
+        nodes: &[Node<P>],
+        node: usize,
+        mut look: impl FnMut(&mut dyn Invariant, &Subject<'_>) -> Finding,
+    ) -> Result<(), Violation> {
+        let consensus = nodes[node].core().map(Process::consensus);
+        let at = Subject { node, consensus, store: &nodes[node].store, disks: &self.disks };
+        for invariant in &mut self.list {
+            if let Err(what) = look(invariant.as_mut(), &at) {
+                let what = format!("{}: {what}", crate::node::name(node));
+                return Err(Violation { invariant: invariant.name(), what });
+            }
+        }
+        Ok(())
+    }
+
+    /// A process has started.
+    ///
+    /// # Errors
+    /// The first property that does not hold; so for the others.
+    pub fn started<P: Process>(&mut self, nodes: &[Node<P>], node: usize) -> Result<(), Violation> {
+        self.disks.reload(node, &nodes[node].store);
+        self.each(nodes, node, |invariant, at| invariant.started(at))
+    }
+
+    /// A write has reached the store.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn wrote<P: Process>(
+        &mut self,
+        nodes: &[Node<P>],
+        node: usize,
+        transaction: &Transaction,
+        sync: bool,
+    ) -> Result<(), Violation> {
+        let before = self.disks.of(node);
+        self.disks.wrote(node, &nodes[node].store, transaction, sync);
+        self.each(nodes, node, |invariant, at| invariant.wrote(at, &before))
+    }
+
+    /// A message leaves a process.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn sent<P: Process>(
+        &mut self,
+        nodes: &[Node<P>],
+        node: usize,
+        message: &Envelope,
+    ) -> Result<(), Violation> {
+        self.each(nodes, node, |invariant, at| invariant.sent(at, message))
+    }
+
+    /// A process has dealt with an event.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn after_event<P: Process>(&mut self, nodes: &[Node<P>], node: usize) -> Result<(), Violation> {
+        self.each(nodes, node, |invariant, at| invariant.after_event(at))
+    }
+
+    /// A process has ended, perhaps with the power.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn ended<P: Process>(
+        &mut self,
+        nodes: &[Node<P>],
+        node: usize,
+        power_cut: bool,
+    ) -> Result<(), Violation> {
+        let before = self.disks.of(node);
+        if power_cut {
+            self.disks.reload(node, &nodes[node].store);
+        }
+        self.each(nodes, node, |invariant, at| invariant.ended(at, &before))
+    }
+}
