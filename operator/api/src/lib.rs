@@ -1,0 +1,1 @@
+//! The MonCluster resource: spec, status, schema and the validated form of the spec.

@@ -1,0 +1,3 @@
+//! The operator: observes, executes and publishes; decides nothing.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A Kubernetes API server in memory, with faults, for tests of the operator.

@@ -1,0 +1,3 @@
+//! The operator on a real Kubernetes: a cluster in network namespaces, and scenarios.
+
+fn main() {}
