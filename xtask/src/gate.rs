@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::report::Report;
+use crate::report::{Report, Track};
 use crate::{interop, native, tidy};
 
 /// The crates that link RocksDB; left out where it cannot be installed.
@@ -21,11 +21,14 @@ pub(crate) fn test(with_interop: bool, report: &mut Report) -> Result<()> {
     // The interop tests have their own runner, below.
     report.tests("tests", scoped(native, "test").args(["--no-fail-fast"]));
     policy(report);
+    // Beside each other: what mostly waits for daemons, and what mostly computes.
+    let mut tracks: Vec<Track<'_>> = Vec::new();
     if native && with_interop {
-        interop::run(None, report)?;
+        tracks.push(("interop", Box::new(|report| interop::run(None, report))));
     } else if !with_interop {
         report.skip("interop with stock Ceph: left out as asked");
     }
+    report.beside(tracks);
     Ok(())
 }
 
