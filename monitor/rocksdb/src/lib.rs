@@ -5,6 +5,7 @@
 //! <mon data>/kv_backend     "rocksdb\n"
 //! <mon data>/store.db/      RocksDB, default column family, bytewise order, no compression
 //!     key = prefix | NUL | key
+//! <mon data>/store.db/SYNCED  up to where it is on disk, see mark.rs
 //! ```
 //!
 //! Other files of the data directory (`keyring`, `min_mon_release` ...) belong to the daemon.
@@ -12,10 +13,12 @@
 mod store;
 
 mod compaction;
+mod mark;
 mod open;
 mod open_error;
 mod options;
 
+pub use mark::SYNCED_FILE;
 pub use open::{ReadOnlyStore, create, is_made, open, peek};
 pub use open_error::OpenError;
 pub use options::TableFormat;

@@ -10,6 +10,7 @@ use mon_types::kv::{KvRead, StoreError};
 use rocksdb::{DB, Options};
 use rustix::fs::{FlockOperation, fcntl_lock};
 
+use crate::mark::{Mark, SYNCED_FILE};
 use crate::open_error::OpenError;
 use crate::options::{Setup, TableFormat, setup};
 use crate::store::{self, RocksStore};
@@ -69,14 +70,28 @@ pub struct ReadOnlyStore {
 pub fn peek(data: &Path) -> Result<ReadOnlyStore, OpenError> {
     let folder = existing_folder(data)?;
     let lock = lock(&folder)?;
+    let (db, log_folder) = open_read_only(&folder)?;
+    Ok(ReadOnlyStore { db, _log_folder: log_folder, _lock: lock })
+}
+
+/// Opens without writing anything, and only what has all that ever was synced.
+fn open_read_only(folder: &Path) -> Result<(DB, tempfile::TempDir), OpenError> {
     let log_folder =
         tempfile::tempdir().map_err(|error| OpenError::from_io(&std::env::temp_dir(), &error))?;
     let mut options = Options::default();
     options.set_db_log_dir(log_folder.path());
     options.set_max_open_files(-1);
-    let db = DB::open_for_read_only(&options, &folder, false)
-        .map_err(|error| OpenError::from_rocksdb(&folder, &error))?;
-    Ok(ReadOnlyStore { db, _log_folder: log_folder, _lock: lock })
+    let db = DB::open_for_read_only(&options, folder, false)
+        .map_err(|error| OpenError::from_rocksdb(folder, &error))?;
+    let synced = Mark::read(folder).map_err(|error| OpenError::from_io(folder, &error))?;
+    let last = db.latest_sequence_number();
+    match synced.filter(|synced| *synced > last) {
+        Some(synced) => {
+            let why = format!("it ends with change {last}, but change {synced} was on disk already");
+            Err(OpenError::Damaged { path: folder.into(), why })
+        }
+        None => Ok((db, log_folder)),
+    }
 }
 
 impl KvRead for ReadOnlyStore {
@@ -158,6 +173,14 @@ fn open_database(
     format: TableFormat,
     create: bool,
 ) -> Result<RocksStore, OpenError> {
+    if folder.join("CURRENT").exists() && folder.join(SYNCED_FILE).exists() {
+        // Opening for writing would drop what follows the damage, so it is looked for first. A store that
+        // somebody else writes to may look damaged as well.
+        if let Err(error) = open_read_only(folder) {
+            lock(folder)?;
+            return Err(error);
+        }
+    }
     let Setup { mut options, families } = setup(format, folder, &data.join("store.db.options"))?;
     options.create_if_missing(create);
     let db = DB::open_cf_descriptors(&options, folder, families)

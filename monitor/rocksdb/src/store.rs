@@ -1,7 +1,7 @@
 //! Reading and writing an open RocksDB.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use mon_store::KvStore;
@@ -9,19 +9,24 @@ use mon_types::kv::{KvRead, Op, StoreError, Transaction};
 use rocksdb::{DB, ErrorKind, ReadOptions, WriteBatch, WriteOptions};
 
 use crate::compaction::{Compactor, KeyRange};
+use crate::mark::{Mark, SYNCED_FILE};
 
 /// An open store; dropping it closes it and releases its lock.
 pub struct RocksStore {
     // Before `db`, because its thread holds on to the database until it is dropped.
     compactor: Compactor,
     db: Arc<DB>,
+    /// Held while writing, so that it never names a write that is not synced.
+    mark: Mutex<Mark>,
     path: PathBuf,
 }
 
 impl RocksStore {
     pub(crate) fn new(db: DB, path: PathBuf) -> std::io::Result<Self> {
+        // What was replayed from the log is in a synced table file by now.
+        let mark = Mutex::new(Mark::open(&path, db.latest_sequence_number())?);
         let db = Arc::new(db);
-        Ok(Self { compactor: Compactor::start(Arc::clone(&db))?, db, path })
+        Ok(Self { compactor: Compactor::start(Arc::clone(&db))?, db, mark, path })
     }
 
     /// The folder of the database (`store.db`).
@@ -66,7 +71,13 @@ impl KvStore for RocksStore {
         // An empty batch is written too: with `sync` it makes earlier writes durable.
         let mut options = WriteOptions::default();
         options.set_sync(sync);
+        let mut mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
         self.db.write_opt(writes, &options).map_err(|error| failed("writing", &error))?;
+        if sync {
+            let synced = mark.advance(self.db.latest_sequence_number());
+            synced.map_err(|error| StoreError::Backend(format!("writing {SYNCED_FILE}: {error}")))?;
+        }
+        drop(mark);
         compactions.into_iter().for_each(|range| self.compactor.hint(range));
         Ok(())
     }
