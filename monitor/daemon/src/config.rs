@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) mon_host: Vec<AddrVec>,
     /// Names of the first quorum.
     pub(crate) mon_initial_members: Vec<String>,
+    /// Whether a start makes the data directory where there is none.
+    pub(crate) mkfs_if_empty: bool,
     /// `key=value` pairs.
     pub(crate) crush_location: Vec<(String, String)>,
     /// What to present ourselves as.
@@ -177,6 +179,7 @@ impl Settings {
                 .and_then(|addrs| addrs.0.first().and_then(|addr| addr.socket)),
             mon_host: options.parse_optional("mon_host", parse_list)?.unwrap_or_default(),
             mon_initial_members: list(options.text("mon_initial_members")),
+            mkfs_if_empty: options.boolean("mon_mkfs_if_empty")?,
             crush_location: options.parse_optional("crush_location", parse_pairs)?.unwrap_or_default(),
             release: options.parse("mon_release", str::parse)?,
             ciphers: options.parse("mon_ciphers", parse_cipher_policy)?,

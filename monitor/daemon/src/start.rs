@@ -13,7 +13,7 @@ use mon_types::monmap::MonMap;
 use crate::check;
 use crate::config::Settings;
 use crate::exit::{Exit, Failed};
-use crate::{keyring_file, monmap_store, user};
+use crate::{keyring_file, mkfs, monmap_store, user};
 
 /// What it takes to run.
 #[derive(Debug)]
@@ -30,9 +30,12 @@ pub(crate) struct Prepared {
     pub(crate) seeds: Vec<AddrVec>,
 }
 
-/// Becomes the user that the settings name, then checks and opens the store.
+/// Becomes the user that the settings name, makes the store if that is wanted, then checks and opens it.
 pub(crate) fn prepare(settings: &Settings) -> Result<Prepared, Failed> {
     user::become_user(&settings.process)?;
+    if settings.mkfs_if_empty {
+        mkfs::mkfs(settings, None)?;
+    }
     let peeked = mon_rocksdb::peek(&settings.data)?;
     let fsid = check::check(&peeked, settings.fsid, settings.release)?;
     let monmap = monmap_store::newest(&peeked)?.ok_or_else(|| {

@@ -106,6 +106,13 @@ pub(crate) const TABLE: &[Spec] = &[
         "for mkfs of a tentacle cluster: compatible (keys of both types may log in) or strict (aes256k only)",
     ),
     ours("mon_learner", Bool, Identity, "false", "follow the quorum without ever voting"),
+    ours(
+        "mon_mkfs_if_empty",
+        Bool,
+        Identity,
+        "false",
+        "whether to make the data directory at the start where it holds no monitor yet; never for a monitor that has voted: it would have forgotten its promises",
+    ),
     //
     ceph("setuser", Text, Process, "", "user (name or number) to run as, when started as root"),
     ceph("setgroup", Text, Process, "", "group (name or number) to run as, when started as root"),
