@@ -5,8 +5,8 @@
 //!                 <---- Route(tid) ------         under moncluster/done/<peon>/<tid>
 //! ```
 //! After an election the peon sends everything again that is not answered, under the same numbers, to whoever
-//! leads. A leader that finds the number's result in the store answers with it and does nothing. Numbers
-//! start anew, but higher, with each start of a peon's process.
+//! leads. A leader that finds the number's result in the store answers with it and does nothing. The
+//! upper half of a number is chosen by chance when the peon's process starts, the lower half counts.
 
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ use mon_types::entity::{EntityInstanceName, EntityType};
 use mon_types::id::GlobalId;
 use mon_types::kv::Transaction;
 use mon_types::message::{EmbeddedMessage, Envelope, MForward, MRoute, Message};
+
+use rand_chacha::rand_core::Rng;
 
 use super::Services;
 use crate::cx::Cx;
@@ -34,8 +36,9 @@ impl Services {
     pub(super) fn forward(&mut self, cx: &mut Cx<'_>, mut operation: Operation) {
         if operation.forwarded == 0 {
             if self.forward_counter == 0 {
-                // Seconds in the upper half: a later process starts above all numbers of an earlier one.
-                self.forward_counter = u64::from(cx.now.wall.sec) << 32;
+                // Chance in the upper half, no clock: a process that starts within the second, or after its
+                // clock was set back, must not be taken for an earlier one, whose results are kept.
+                self.forward_counter = u64::from(self.rng.next_u32()) << 32;
             }
             self.forward_counter += 1;
             operation.forwarded = self.forward_counter;
@@ -199,11 +202,11 @@ impl Services {
             output.encode(&mut record);
             value.put(OWN_PREFIX, done_key(name, tid), record);
             if tid % DONE_TRIM_INTERVAL == 0 {
-                value.erase_range(
-                    OWN_PREFIX,
-                    done_key(name, 0),
-                    done_key(name, tid.saturating_sub(DONE_KEPT)),
-                );
+                // Nobody asks again for what an earlier process of the monitor forwarded.
+                let next_instance = (tid | u64::from(u32::MAX)).saturating_add(1);
+                for (start, end) in [(0, tid.saturating_sub(DONE_KEPT)), (next_instance, u64::MAX)] {
+                    value.erase_range(OWN_PREFIX, done_key(name, start), done_key(name, end));
+                }
             }
         }
     }

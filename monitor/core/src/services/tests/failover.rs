@@ -3,6 +3,7 @@
 use mon_types::id::Rank;
 use mon_types::kv::KvRead;
 use mon_types::message::{MForward, MMonCommandAck, MRoute, Message};
+use mon_types::release::Release;
 use serde_json::{Value, json};
 
 use super::harness::{World, addrs, command_message};
@@ -149,6 +150,23 @@ fn a_forwarded_operation_is_applied_once_however_often_it_comes() {
     let [second] = routes(&mut leader, 3301).try_into().unwrap();
     assert_eq!((second.code, &second.output), (first.code, &first.output));
     assert_eq!(version(&leader), version_before);
+}
+
+/// A monitor that was restarted within the second, or whose clock was set back, forwarded under the numbers of its
+/// earlier process: the leader gave it the results of then, and applied nothing.
+#[test]
+fn a_restarted_monitor_never_forwards_under_an_earlier_number() {
+    let mut leader = World::new();
+    for (seed, value) in [(1, "first"), (2, "second")] {
+        let mut peon = World::seeded(Release::Tentacle, [seed; 32]);
+        become_peon(&mut peon);
+        peon.send(&set(value), b"");
+        let [forward] = forwards(&mut peon).try_into().unwrap();
+        leader.peer_says(&addrs(3301), forward);
+        let [answer] = routes(&mut leader, 3301).try_into().unwrap();
+        assert_eq!(answer.code, 0, "{}", answer.message);
+        assert_eq!(leader.text(&json!({"prefix": "config-key get", "key": "k"})), value);
+    }
 }
 
 #[test]

@@ -96,13 +96,17 @@ impl World {
     }
 
     pub(super) fn of_release(release: Release) -> Self {
+        Self::seeded(release, [9; 32])
+    }
+
+    pub(super) fn seeded(release: Release, seed: [u8; 32]) -> Self {
         let store = MemoryStore::new();
         mkfs(&store, release);
         let mut config = Config::default();
         config.services.mon_key = EntityAuth::new(CryptoKey::aes(UTime::default(), [3; 16]), release);
         config.services.mon_key.set_caps("mon", "allow *");
         let identity = identity("a", release);
-        let services = Services::new(&identity, &config, [9; 32], &store).unwrap();
+        let services = Services::new(&identity, &config, seed, &store).unwrap();
         let metadata: BTreeMap<_, _> = (0..3).map(|rank| (Rank(rank), identity.metadata.clone())).collect();
         let view = QuorumView {
             epoch: Epoch(4),
