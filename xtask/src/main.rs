@@ -3,7 +3,9 @@
 mod demo;
 mod fix;
 mod gate;
+mod image;
 mod interop;
+mod k8s;
 mod native;
 mod place;
 mod report;
@@ -50,6 +52,22 @@ enum Command {
         /// Run only tests whose name contains this.
         filter: Option<String>,
     },
+    /// The container image of monitor, operator and kubectl plugin.
+    Image {
+        /// How they are built: release, image (quicker) or dev.
+        #[arg(long, default_value = "release")]
+        profile: String,
+        /// Where to put the archive; beside the programs by default.
+        #[arg(long, short)]
+        out: Option<std::path::PathBuf>,
+    },
+    /// A real Kubernetes on this machine: `k8s up`, `k8s test`, `k8s node-kill n2`, ...; see `k8s --help`.
+    #[command(disable_help_flag = true)]
+    K8s {
+        /// What the harness is asked for.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Show three monitors, the stock CLI, a leader's death and a changing membership.
     Demo,
     /// Whole clusters in one thread: `sim --seeds N`, `sim --seed N --minimize`, `sim bugs`, `sim hashes`.
@@ -91,6 +109,10 @@ fn run(command: Command, report: &mut Report) -> Result<()> {
         Command::Check => gate::check(report)?,
         Command::Fix => fix::fix(report),
         Command::Interop { filter } => interop::run(filter.as_deref(), report)?,
+        Command::Image { profile, out } => {
+            image::image(&profile, out, report)?;
+        }
+        Command::K8s { arguments } => k8s::k8s(&arguments, report)?,
         Command::Demo => demo::demo(report)?,
         Command::Sim { arguments } => sim::sim(&arguments)?,
         Command::Tidy { bless } => tidy::tidy(bless, report)?,

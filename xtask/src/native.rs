@@ -33,12 +33,39 @@ const STOCK: [Package; 1] = [Package {
     purpose: "makes the roots that stock Ceph runs in for the interop tests",
 }];
 
+/// What a Kubernetes on this machine consists of, besides what is built from source.
+const KUBERNETES: [Package; 8] = [
+    Package { name: "containerd", present: || on_path("containerd"), purpose: "runs the pods" },
+    Package { name: "runc", present: || on_path("runc"), purpose: "runs their containers" },
+    Package {
+        name: "containernetworking-plugins",
+        present: || Path::new("/usr/lib/cni/bridge").exists(),
+        purpose: "gives pods their addresses",
+    },
+    Package { name: "iproute2", present: || on_path("ip"), purpose: "makes the nodes' network namespaces" },
+    Package { name: "iptables", present: || on_path("iptables"), purpose: "the addresses of services" },
+    Package { name: "conntrack", present: || on_path("conntrack"), purpose: "the same" },
+    Package { name: "socat", present: || on_path("socat"), purpose: "kubectl port-forward" },
+    Package { name: "prometheus", present: || on_path("promtool"), purpose: "promtool, for the alert rules" },
+];
+
+/// Installs what a Kubernetes on this machine needs.
+pub(crate) fn kubernetes(report: &mut Report) {
+    install_missing(&KUBERNETES.iter().collect::<Vec<_>>(), report);
+}
+
 /// Installs what is missing. Returns whether the crates that link RocksDB can be built.
 pub(crate) fn setup(report: &mut Report) -> bool {
-    let missing: Vec<_> = BUILD.iter().chain(&STOCK).filter(|package| !(package.present)()).collect();
+    install_missing(&BUILD.iter().chain(&STOCK).collect::<Vec<_>>(), report);
+    BUILD.iter().all(|package| (package.present)())
+}
+
+fn install_missing(packages: &[&Package], report: &mut Report) {
+    let missing: Vec<_> = packages.iter().filter(|package| !(package.present)()).collect();
     if missing.is_empty() {
-        println!("system packages: all there (librocksdb-dev libclang-dev g++ debootstrap)");
-        return true;
+        let names: Vec<_> = packages.iter().map(|package| package.name).collect();
+        println!("system packages: all there ({})", names.join(" "));
+        return;
     }
     report.say("installing system packages with apt-get");
     missing.iter().for_each(|package| println!("    {}: {}", package.name, package.purpose));
@@ -53,7 +80,6 @@ pub(crate) fn setup(report: &mut Report) -> bool {
     } else {
         install(&names, report);
     }
-    BUILD.iter().all(|package| (package.present)())
 }
 
 fn install(names: &[&str], report: &mut Report) {

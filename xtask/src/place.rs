@@ -20,7 +20,12 @@ pub(crate) fn cache() -> PathBuf {
 
 /// Where cargo puts what it builds in the dev profile.
 pub(crate) fn target() -> PathBuf {
+    target_of("dev")
+}
+
+/// Where cargo puts what it builds in a profile.
+pub(crate) fn target_of(profile: &str) -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-    target.join("debug")
+    target.join(if profile == "dev" { "debug" } else { profile })
 }

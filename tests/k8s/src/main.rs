@@ -1,3 +1,153 @@
-//! The operator on a real Kubernetes: a cluster in network namespaces, and scenarios.
+//! The operator on a real Kubernetes: a cluster in network namespaces, and scenarios. `cargo xtask k8s` builds what is
+//! needed and runs this.
+//!
+//! With `KUBECONFIG` set, the cluster that it names is used instead of one of our own.
 
-fn main() {}
+#![allow(dead_code, reason = "the scenarios follow")]
+
+mod kube;
+mod lab;
+mod wait;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+use crate::kube::Kube;
+use crate::lab::Lab;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask k8s")]
+struct Arguments {
+    #[command(flatten)]
+    places: Places,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where things are that `cargo xtask` has made.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct Places {
+    /// The folder with the programs of Kubernetes.
+    #[arg(long, hide = true)]
+    programs: PathBuf,
+    /// The root with stock Ceph.
+    #[arg(long, hide = true)]
+    stock: PathBuf,
+    /// The folder with kubectl-moncluster.
+    #[arg(long, hide = true)]
+    plugins: PathBuf,
+    /// The container image.
+    #[arg(long, hide = true)]
+    image: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a cluster on this machine, from nothing.
+    Up {
+        /// How many nodes.
+        #[arg(long, default_value_t = NODES)]
+        nodes: usize,
+    },
+    /// End it, and remove what it left.
+    Down,
+    /// Show its nodes and pods.
+    Status,
+    /// A node dies whole: its cable is cut, every process of it is killed.
+    NodeKill {
+        /// n1, n2, ...
+        node: String,
+    },
+    /// It is switched on again.
+    NodeReturn {
+        /// n1, n2, ...
+        node: String,
+    },
+    /// A node's cable is cut; everything on it goes on.
+    Partition {
+        /// n1, n2, ...
+        node: String,
+    },
+    /// It is plugged in again.
+    Heal {
+        /// n1, n2, ...
+        node: String,
+    },
+    /// kubectl as the administrator, with our plugin.
+    Kubectl {
+        /// What kubectl is asked for.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// helm as the administrator.
+    Helm {
+        /// What helm is asked for.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// Five for the largest cluster of the scenarios.
+const NODES: usize = 5;
+
+fn main() -> ExitCode {
+    let Arguments { places, command } = Arguments::parse();
+    match run(&places, command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(places: &Places, command: Command) -> Result<ExitCode> {
+    let kube = Kube::of(places)?;
+    match command {
+        Command::Up { nodes } => {
+            let lab = own(&kube)?;
+            if let Some(obstacle) = lab.obstacle() {
+                bail!("no Kubernetes can run here: {obstacle}");
+            }
+            let _lock = lab.lock()?;
+            lab.up(nodes, &kube.images()?)?;
+            status(&kube)?;
+            println!(
+                "cargo xtask k8s kubectl ...   or   nsenter --net=/run/netns/mcl-ctl with KUBECONFIG={}",
+                lab.kubeconfig().display()
+            );
+        }
+        Command::Down => {
+            let lab = own(&kube)?;
+            let _lock = lab.lock()?;
+            lab.down()?;
+        }
+        Command::Status => status(&kube)?,
+        Command::NodeKill { node } => own(&kube)?.kill_node(lab::node_number(&node)?)?,
+        Command::NodeReturn { node } => own(&kube)?.return_node(lab::node_number(&node)?)?,
+        Command::Partition { node } => own(&kube)?.cut(lab::node_number(&node)?)?,
+        Command::Heal { node } => own(&kube)?.mend(lab::node_number(&node)?)?,
+        Command::Kubectl { arguments } => return passed_on(kube.kubectl().args(arguments)),
+        Command::Helm { arguments } => return passed_on(kube.helm().args(arguments)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn own(kube: &Kube) -> Result<&Lab> {
+    kube.lab().context("KUBECONFIG names a cluster that is not ours to change: unset it")
+}
+
+fn status(kube: &Kube) -> Result<()> {
+    for what in ["nodes", "pods"] {
+        kube.kubectl().args(["get", what, "-A", "-o", "wide"]).status()?;
+    }
+    Ok(())
+}
+
+fn passed_on(command: &mut std::process::Command) -> Result<ExitCode> {
+    let status = command.status()?;
+    Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
+}
