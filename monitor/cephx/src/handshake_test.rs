@@ -123,9 +123,9 @@ fn before_the_first_quorum_clients_come_back_later_and_monitors_get_in() {
 fn a_pending_key_is_accepted_beside_the_present_one() {
     let view = view(CryptoKind::Aes, CryptoKind::Aes);
     let view = with_entity(&view, admin(), |auth| auth.pending_key = Some(key(CryptoKind::Aes256k, 8)));
-    assert!(!log_in(&view, &admin(), &key(CryptoKind::Aes, 1)).0.used_pending_key);
+    assert_eq!(log_in(&view, &admin(), &key(CryptoKind::Aes, 1)).0.used_pending_key, None);
     let (server, client) = log_in(&view, &admin(), &key(CryptoKind::Aes256k, 8));
-    assert!(server.used_pending_key);
+    assert_eq!(server.used_pending_key, Some(key(CryptoKind::Aes256k, 8)));
     assert_eq!(client.auth.session_key.kind(), CryptoKind::Aes256k);
 }
 

@@ -76,8 +76,8 @@ pub struct Authenticated {
     pub is_monitor: bool,
     /// How it came by its global id.
     pub origin: IdOrigin,
-    /// Whether it used the key that is to replace its present one.
-    pub used_pending_key: bool,
+    /// The key that is to replace its present one, when it proved that one.
+    pub used_pending_key: Option<CryptoKey>,
 }
 
 /// How a client came by its global id.
@@ -335,6 +335,7 @@ fn finish_client(
     let connection_secret = connection_secret(*secure, *rng);
 
     let Proven { entity, key, used_pending_key, other_keys, old_session_key } = proven;
+    let used_pending_key = used_pending_key.then(|| key.clone());
     let mut payload = Vec::new();
     let owner = Owner { entity: &entity, global_id: id, wall: *wall };
     let session_key = encode_auth_ticket(&mut payload, view, owner, &key, old_session_key.as_ref(), *rng)?;
@@ -377,7 +378,7 @@ fn finish_unauthenticated(entity: EntityName, id: GlobalId, origin: IdOrigin) ->
         payload: Bytes::new(),
         is_monitor: false,
         origin,
-        used_pending_key: false,
+        used_pending_key: None,
     }))
 }
 
@@ -408,7 +409,7 @@ fn finish_monitor(context: &mut Context<'_>, challenge: u64, payload: &[u8]) -> 
         payload,
         is_monitor: true,
         origin: IdOrigin::None,
-        used_pending_key: false,
+        used_pending_key: None,
     })))
 }
 

@@ -42,39 +42,8 @@ use crate::quorum::{Order, QuorumView, ReadId};
 use crate::sync::{Provider, Requester, SyncMarks};
 use crate::timecheck::{ClockReport, Timecheck};
 
+pub use crate::role::Role;
 pub(crate) use step_down::Stepping;
-
-/// What we are to the quorum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Finding out who is there.
-    Probing,
-    /// Copying the store from another.
-    Synchronizing,
-    /// Choosing a leader.
-    Electing,
-    /// Leading a quorum.
-    Leader,
-    /// In a quorum that another leads.
-    Peon,
-    /// Following a quorum without a vote.
-    Learner,
-}
-
-impl Role {
-    /// Ceph's word for it, as `mon_status` shows it. Ceph has no learners.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Probing => "probing",
-            Self::Synchronizing => "synchronizing",
-            Self::Electing => "electing",
-            Self::Leader => "leader",
-            Self::Peon => "peon",
-            Self::Learner => "learner",
-        }
-    }
-}
 
 /// What the consensus tells the services.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use mon_types::addr::AddrVec;
 use mon_types::caps::MonCap;
+use mon_types::crypto_key::CryptoKey;
 use mon_types::entity::EntityName;
 use mon_types::id::GlobalId;
 use mon_types::message::Envelope;
@@ -108,6 +109,8 @@ pub struct ClientInfo {
     pub socket: Option<SocketAddr>,
     /// The features that both sides have.
     pub features: u64,
+    /// The key that is to replace its present one, when it logged in with that.
+    pub used_pending_key: Option<CryptoKey>,
     /// The release that it shows by its features, for the feature report; 0 when unknown.
     pub release: u8,
 }

@@ -19,6 +19,7 @@ mod paxos;
 mod peer_liveness;
 mod probe;
 pub mod quorum;
+pub mod role;
 mod service;
 pub mod services;
 mod session;

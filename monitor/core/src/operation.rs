@@ -200,7 +200,8 @@ impl Requester {
 
 impl From<ClientInfo> for Requester {
     fn from(client: ClientInfo) -> Self {
-        let ClientInfo { entity, global_id, caps, addrs, socket, features, release } = client;
+        let ClientInfo { entity, global_id, caps, addrs, socket, features, used_pending_key: _, release } =
+            client;
         Self { entity, global_id, caps, addrs, socket, features, release }
     }
 }

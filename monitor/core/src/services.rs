@@ -16,49 +16,53 @@ mod admin;
 mod client;
 mod dispatch;
 mod forward;
+mod global_ids;
+mod own_health;
+mod patience;
+mod pending_keys;
 mod propose;
+mod publish;
 mod read;
 mod subscribe;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mon_cephx::view::AuthView;
 use mon_types::addr::AddrVec;
 use mon_types::compat_set::CompatSet;
-use mon_types::crypto_key::CryptoKind;
+use mon_types::crypto_key::CryptoKey;
 use mon_types::encode::Encode;
+use mon_types::entity::EntityName;
 use mon_types::features::MonFeatures;
-use mon_types::id::{MapEpoch, Rank, Version};
+use mon_types::id::Version;
 use mon_types::kv::{KvRead, Transaction};
-use mon_types::message::MMonHealthChecks;
 use mon_types::monmap::MonMap;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::command::table::Table;
 use crate::config::Config;
-use crate::consensus::{Consensus, Role};
 use crate::cx::Cx;
-use crate::effect::{Effect, Effects, Halt};
+use crate::effect::{Effects, Halt};
 use crate::event::{DiskUse, RequestId};
 use crate::identity::Identity;
 use crate::operation::{Operation, Origin};
 use crate::quorum::{Order, QuorumView};
 use crate::service::auth::AuthService;
 use crate::service::auth::global_id::GlobalIds;
-use crate::service::health::{ClockSkews, HealthService, own_checks};
+use crate::service::health::{ClockSkews, HealthService};
 use crate::service::kv::KvService;
 use crate::service::log::LogService;
 use crate::service::monmap::MonmapService;
 use crate::service::{Service, stored_optional};
 use crate::session::Sessions;
 use crate::settings::Settings;
-use crate::status::{Member, State, Status, SyncStatus};
+use crate::status::Status;
 
 /// All services with their sessions and waiting operations.
 #[derive(Debug)]
@@ -93,6 +97,8 @@ pub struct Services {
     global_ids_wanted: VecDeque<RequestId>,
     /// A peon is out of global ids above this one.
     global_ids_short: Option<u64>,
+    /// Pending keys that were seen in use and are not the present ones yet.
+    used_pending_keys: BTreeMap<EntityName, CryptoKey>,
     /// Elections since the process started, for the metrics.
     counters: BTreeMap<&'static str, u64>,
     /// Whether the leader should look for changes of its own to make.
@@ -110,7 +116,7 @@ pub struct Services {
     started: Option<Duration>,
     published: Arc<Status>,
     published_at: Duration,
-    auth_published: Option<AuthGist>,
+    auth_published: Option<publish::AuthGist>,
     auth_view: Option<Arc<AuthView>>,
 }
 
@@ -167,6 +173,7 @@ impl Services {
             global_ids_wanted: VecDeque::new(),
             counters: ["election_call", "election_win", "election_lose"].map(|name| (name, 0)).into(),
             global_ids_short: None,
+            used_pending_keys: BTreeMap::new(),
             upkeep_due: false,
             metadata_due: false,
             orders: Vec::new(),
@@ -204,6 +211,7 @@ impl Services {
         if changes.auth || changes.monmap || self.auth_published.is_none() {
             self.update_global_ids(cx);
             self.publish_auth(cx);
+            self.forget_settled_pending_keys();
         }
         if changes.monmap {
             self.claim_name(cx);
@@ -282,6 +290,7 @@ impl Services {
         }
         self.tell_health(cx);
         self.want_global_ids(cx);
+        self.want_pending_keys(cx);
         self.health.look_again();
         self.notify_subscribers(cx, Changes::ALL)
     }
@@ -334,6 +343,7 @@ impl Services {
             }
             self.upkeep_due = true;
             self.want_global_ids(cx);
+            self.want_pending_keys(cx);
             self.tell_health(cx);
         } else {
             self.give_up_waiting(cx);
@@ -367,107 +377,6 @@ impl Services {
         std::mem::take(&mut self.orders)
     }
 
-    /// A new measurement of the disk.
-    pub fn disk(&mut self, cx: &mut Cx<'_>, disk: DiskUse) {
-        self.disk = disk;
-        if self.quorum.is_some() {
-            self.upkeep_due = true;
-            self.tell_health(cx);
-        }
-    }
-
-    /// Publishes a new status snapshot when something in it changed.
-    ///
-    /// # Errors
-    /// None at present.
-    pub fn publish(&mut self, cx: &mut Cx<'_>, consensus: &Consensus) -> Result<(), Halt> {
-        let report = consensus.clock_report();
-        if report.round != self.skews.round {
-            let (skews, latencies) = (report.skews.clone(), report.latencies.clone());
-            let allowed = self.clock_drift_allowed.as_secs_f64();
-            self.skews = ClockSkews { skews, latencies, allowed, round: report.round };
-            self.upkeep_due = true;
-        }
-        let mut status = Status {
-            state: state_of(consensus.role()),
-            election_epoch: consensus.epoch(),
-            ..Status::default()
-        };
-        let urgent = status.state != self.published.state
-            || status.election_epoch != self.published.election_epoch
-            || self.quorum.is_some() != self.published.ready;
-        if !urgent && cx.now.mono < self.published_at + PUBLISH_INTERVAL {
-            return Ok(());
-        }
-        if status.state == State::Electing && status.election_epoch != self.published.election_epoch {
-            self.count("election_call");
-        }
-        status.counters.clone_from(&self.counters);
-        status.paxos.first_committed = consensus.first_committed();
-        status.paxos.last_committed = consensus.last_committed();
-        status.sync = consensus
-            .sync_progress()
-            .map(|(provider, _)| SyncStatus { provider: provider.to_string(), ..SyncStatus::default() });
-        let last = consensus.last_committed().0;
-        for (name, has) in consensus.following_learners() {
-            let behind = Some(last.saturating_sub(has.0));
-            status.members.push(Member { name: name.into(), behind, ..Member::default() });
-        }
-        self.fill_status(cx, &mut status);
-        if status != *self.published {
-            self.published = Arc::new(status);
-            cx.out.push(Effect::PublishStatus(self.published.clone()));
-        }
-        self.published_at = cx.now.mono;
-        Ok(())
-    }
-
-    fn count(&mut self, what: &'static str) {
-        *self.counters.entry(what).or_default() += 1;
-    }
-
-    fn fill_status(&self, cx: &Cx<'_>, status: &mut Status) {
-        let map = self.monmap.map().clone();
-        let around = around!(self, cx, map);
-        let quorum = self.quorum.as_ref();
-        let name_of = |rank: Rank| map.name_of(rank).map(String::from);
-        status.name.clone_from(&self.identity.name);
-        status.fsid = self.identity.fsid;
-        status.release = self.identity.release as u8;
-        status.ready = quorum.is_some();
-        status.rank = map.rank_of(&self.identity.name);
-        status.leader = quorum.and_then(|quorum| name_of(quorum.leader));
-        status.quorum =
-            quorum.map_or_else(Vec::new, |q| q.members.iter().copied().filter_map(name_of).collect());
-        status.monmap_epoch = map.epoch;
-        let behind: BTreeMap<String, Option<u64>> =
-            status.members.iter().map(|member| (member.name.clone(), member.behind)).collect();
-        let voters = map.by_rank().map(|(rank, info)| Member {
-            name: info.name.clone(),
-            rank: Some(rank),
-            addrs: info.addrs.to_string(),
-            in_quorum: quorum.is_some_and(|quorum| quorum.members.contains(&rank)),
-            behind: behind.get(&info.name).copied().flatten(),
-        });
-        let learners = self.learners().iter().map(|(name, addrs)| Member {
-            name: name.clone(),
-            rank: None,
-            addrs: addrs.to_string(),
-            in_quorum: false,
-            behind: behind.get(name).copied().flatten(),
-        });
-        status.members = voters.chain(learners).collect();
-        let checks = self.health.merged(&around);
-        if self.health.version().0 > 0 {
-            let worst = crate::service::health::render::status(&checks, self.health.mutes());
-            status.health.status = worst.as_str().into();
-        }
-        status.health.checks =
-            checks.0.iter().map(|(code, check)| (code.clone(), check.summary.clone())).collect();
-        status.sessions = self.sessions.count() as u64;
-        status.disk = self.disk;
-    }
-
     fn drop_pending(&mut self) {
         self.monmap.drop_pending();
         self.kv.drop_pending();
@@ -492,158 +401,6 @@ impl Services {
         Ok(())
     }
 
-    /// Publishes what handshakes are judged by, if it differs from what was published last.
-    fn publish_auth(&mut self, cx: &mut Cx<'_>) {
-        // Through a short break of the quorum handshakes go on, so that a failover costs no client its session.
-        let reachable = self.quorum.is_some()
-            || cx.now.mono.saturating_sub(self.quorum_changed) < self.settings.quorum_wait;
-        let ready = self.auth.version().0 > 0 && reachable;
-        let gist = AuthGist { ready, auth: self.auth.version(), monmap: self.monmap().epoch };
-        if self.auth_published != Some(gist) {
-            self.auth_published = Some(gist);
-            self.auth_view = Some(Arc::new(self.make_auth_view(ready)));
-            if let Some(view) = &self.auth_view {
-                cx.out.push(Effect::PublishAuth(view.clone()));
-            }
-        }
-    }
-
-    fn make_auth_view(&self, ready: bool) -> AuthView {
-        let keys = self.auth.keys();
-        let (mut allowed, service): (BTreeSet<_>, _) = match &self.monmap().ciphers {
-            Some(policy) => (policy.allowed.iter().map(|cipher| cipher.0).collect(), policy.service.0),
-            None => (BTreeSet::from([CryptoKind::Aes, CryptoKind::Aes256k]), CryptoKind::Aes),
-        };
-        allowed.extend(&self.settings.emergency_allowed_ciphers);
-        AuthView {
-            ready,
-            entities: Arc::new(keys.secrets.clone()),
-            rotating: Arc::new(keys.rotating.clone()),
-            mon: self.settings.mon_key.clone(),
-            allowed_ciphers: allowed,
-            service_cipher: service,
-            allow_none: self.settings.allow_none,
-            allow_insecure_reclaim: self.settings.allow_insecure_reclaim,
-            ttl: self.settings.ticket_ttl,
-        }
-    }
-
-    fn update_global_ids(&mut self, cx: &mut Cx<'_>) {
-        let rank = self.monmap().rank_of(&self.identity.name);
-        self.global_ids.update(self.auth.max_global_id(), rank, self.monmap().size());
-        while let Some(request) = self.global_ids_wanted.pop_front() {
-            match self.global_ids.take() {
-                Some(id) => cx.out.push(Effect::GlobalId { request, id: Some(id) }),
-                None => {
-                    self.global_ids_wanted.push_front(request);
-                    break;
-                }
-            }
-        }
-    }
-
-    /// A handshake asks for a new global id.
-    ///
-    /// # Errors
-    /// None at present.
-    pub fn global_id_wanted(&mut self, cx: &mut Cx<'_>, request: RequestId) -> Result<(), Halt> {
-        let within = self.quorum.is_some()
-            || cx.now.mono.saturating_sub(self.quorum_changed) < self.settings.quorum_wait;
-        let id = if within { self.global_ids.take() } else { None };
-        // Between quorums it may wait for the next as long as commands do: refused, clients take it for a denial.
-        if id.is_some() || !within || self.global_ids_wanted.len() >= GLOBAL_IDS_WANTED_MAX {
-            cx.out.push(Effect::GlobalId { request, id });
-        } else {
-            self.global_ids_wanted.push_back(request);
-        }
-        self.want_global_ids(cx);
-        Ok(())
-    }
-
-    /// Sees to it that a new block is reserved before this one is used up.
-    fn want_global_ids(&mut self, cx: &mut Cx<'_>) {
-        if !self.global_ids.runs_short(self.settings.global_id_block) {
-            return;
-        }
-        let known = self.auth.max_global_id();
-        match &self.quorum {
-            Some(quorum) if quorum.we_lead => {
-                self.global_ids_short = Some(known);
-                self.upkeep_due = true;
-            }
-            Some(quorum) if !quorum.learner => {
-                let ask = mon_types::message::MMonGlobalID {
-                    old_max_id: mon_types::id::GlobalId(known),
-                    ..Default::default()
-                };
-                cx.out.send(&quorum.leader_addrs, ask, None);
-            }
-            Some(_) | None => {}
-        }
-    }
-
-    /// Tells the leader of our own health when it does not know yet.
-    fn tell_health(&mut self, cx: &mut Cx<'_>) {
-        let Some(quorum) = &self.quorum else { return };
-        let checks = own_checks(&self.identity.name, &self.settings, self.disk);
-        if self.told.as_ref() == Some(&checks) {
-            return;
-        }
-        self.told = Some(checks.clone());
-        if quorum.we_lead {
-            self.health.tell(quorum.leader, checks);
-            self.upkeep_due = true;
-        } else if !quorum.learner {
-            let message = MMonHealthChecks { health_checks: checks, ..Default::default() };
-            cx.out.send(&quorum.leader_addrs, message, None);
-        }
-    }
-
-    /// Out of quorum for too long: clients should look for another monitor.
-    fn give_up_waiting(&mut self, cx: &mut Cx<'_>) {
-        let gone = cx.now.mono.saturating_sub(self.quorum_changed);
-        let late = |arrived: Duration| cx.now.mono.saturating_sub(arrived) > self.settings.quorum_wait;
-        let mut doomed = BTreeSet::new();
-        let mut failed = Vec::new();
-        let (kept, expired): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|operation| !late(operation.arrived));
-        self.waiting = kept;
-        let tids: Vec<u64> = self
-            .forwarded
-            .iter()
-            .filter(|(_, operation)| late(operation.arrived))
-            .map(|(tid, _)| *tid)
-            .collect();
-        let forwarded = tids.into_iter().filter_map(|tid| self.forwarded.remove(&tid));
-        for operation in expired.into_iter().chain(forwarded) {
-            match operation.origin {
-                Origin::Client(session) => {
-                    doomed.insert(session);
-                }
-                Origin::Admin(_) => failed.push(operation),
-                Origin::Peer { .. } => {}
-            }
-        }
-        if gone > self.settings.quorum_wait * 2 {
-            doomed.extend(self.sessions.ids());
-        }
-        for session in doomed {
-            self.close_session(cx, session);
-        }
-        for operation in failed {
-            let reply = crate::effect::CommandReply::refused(
-                crate::operation::Errno::EBUSY,
-                "there is no quorum: see 'mon_status' of each monitor",
-            );
-            self.deliver(cx, &operation, crate::operation::Answer::Command(reply));
-        }
-        if gone > self.settings.quorum_wait {
-            for request in self.global_ids_wanted.drain(..) {
-                cx.out.push(Effect::GlobalId { request, id: None });
-            }
-        }
-    }
-
     /// The monitor features that may become persistent.
     #[must_use]
     pub fn mon_features(&self) -> MonFeatures {
@@ -663,25 +420,6 @@ impl Services {
     }
 }
 
-fn state_of(role: Role) -> State {
-    match role {
-        Role::Probing => State::Probing,
-        Role::Synchronizing => State::Synchronizing,
-        Role::Electing => State::Electing,
-        Role::Leader => State::Leader,
-        Role::Peon => State::Peon,
-        Role::Learner => State::Learner,
-    }
-}
-
-/// By what a published view differs from the one before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct AuthGist {
-    ready: bool,
-    auth: Version,
-    monmap: MapEpoch,
-}
-
 /// Which services a commit changed.
 #[derive(Debug, Clone, Copy)]
 struct Changes {
@@ -699,8 +437,3 @@ impl Changes {
         self.monmap || self.kv || self.auth || self.log || self.health
     }
 }
-
-/// Handshakes that may wait for a global id.
-const GLOBAL_IDS_WANTED_MAX: usize = 4096;
-/// How often a snapshot is published that differs in numbers alone.
-const PUBLISH_INTERVAL: Duration = Duration::from_millis(200);

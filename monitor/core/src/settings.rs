@@ -56,8 +56,6 @@ pub struct Settings {
     pub disk_warn_percent: u64,
     /// Percentage below which it is an error. Default 5 (`mon_data_avail_crit`).
     pub disk_error_percent: u64,
-    /// Whether keys of type aes raise the health warnings of 20.2.4. Default no: allowing them is the default.
-    pub warn_about_aes: bool,
     /// How often housekeeping runs: secrets, session timeouts, trimming. Default 5 s (`mon_tick_interval`).
     pub tick_interval: Duration,
 }
@@ -84,7 +82,6 @@ impl Default for Settings {
             log_entries_max: 10_000,
             disk_warn_percent: 30,
             disk_error_percent: 5,
-            warn_about_aes: false,
             tick_interval: Duration::from_secs(5),
         }
     }

@@ -10,6 +10,7 @@ use mon_types::id::{Epoch, Fsid, MapEpoch, Pn, Rank, Version};
 use serde::Serialize;
 
 use crate::event::DiskUse;
+use crate::role::Role;
 
 /// A monitor as of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -21,7 +22,7 @@ pub struct Status {
     /// The release that we show, by number.
     pub release: u8,
     /// What we are doing.
-    pub state: State,
+    pub state: Role,
     /// Whether we are in a quorum and serve reads and writes. What `/readyz` answers.
     pub ready: bool,
     /// Our rank; none while the monmap does not hold us.
@@ -48,43 +49,6 @@ pub struct Status {
     pub disk: DiskUse,
     /// Counts since the process started, by metric name (`election_call`, `election_win`, `commit`, ...).
     pub counters: BTreeMap<&'static str, u64>,
-}
-
-/// What a monitor is doing; the words of `mon_status`, and `learner`, which Ceph lacks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Looking for the others.
-    #[default]
-    Probing,
-    /// Taking over the store's content from another.
-    Synchronizing,
-    /// Taking part in an election.
-    Electing,
-    /// Leading a quorum.
-    Leader,
-    /// In a quorum that another leads.
-    Peon,
-    /// Following a quorum without a vote.
-    Learner,
-    /// Told to stay out (`quorum exit`).
-    Shutdown,
-}
-
-impl State {
-    /// The word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Probing => "probing",
-            Self::Synchronizing => "synchronizing",
-            Self::Electing => "electing",
-            Self::Leader => "leader",
-            Self::Peon => "peon",
-            Self::Learner => "learner",
-            Self::Shutdown => "shutdown",
-        }
-    }
 }
 
 /// A monitor of the monmap, or a learner.

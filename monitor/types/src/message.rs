@@ -37,6 +37,7 @@ pub mod statfs;
 pub mod subscribe;
 pub mod sync;
 pub mod timecheck;
+pub mod used_pending_keys;
 pub mod version;
 
 use bytes::Bytes;
@@ -69,6 +70,7 @@ pub use statfs::{MStatfs, MStatfsReply};
 pub use subscribe::{MMonSubscribe, MMonSubscribeAck, SubscribeItem};
 pub use sync::{MMonSync, SyncOp};
 pub use timecheck::{MTimeCheck2, TimeCheckOp};
+pub use used_pending_keys::MMonUsedPendingKeys;
 pub use version::{MMonGetVersion, MMonGetVersionReply};
 
 use crate::encode::{Decode, DecodeError, Encode, Reader};
@@ -256,6 +258,8 @@ messages! {
     GetPoolStatsReply(MGetPoolStatsReply), PRIORITY_MON;
     /// A peon needs more global ids.
     MonGlobalId(MMonGlobalID), PRIORITY_MON;
+    /// A peon saw pending keys in use.
+    UsedPendingKeys(MMonUsedPendingKeys), PRIORITY_MON;
     /// Options that apply to the receiver.
     Config(MConfig), PRIORITY_MON;
     /// Asks for them.
@@ -345,6 +349,7 @@ numbers! {
     MMonSync = 69, 2/2;
     MFSMapUser = 103, 1/1;
     MMonPing = 140, 1/1;
+    MMonUsedPendingKeys = 141, 1/1;
     MMonHealthChecks = 0x608, 1/1;
     MTimeCheck2 = 0x609, 1/1;
     MMgrMap = 0x704, 1/1;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use mon_cephx::rotating::{SERVICES, is_due, rotate};
 use mon_types::auth::EntityAuth;
-use mon_types::crypto_key::CryptoKind;
+use mon_types::crypto_key::{CryptoKey, CryptoKind};
 use mon_types::encode::Encode;
 use mon_types::entity::{EntityName, EntityType};
 use mon_types::id::Version;
@@ -174,8 +174,17 @@ impl AuthService {
         self.apply(KeyServerChange::SetRotating(Rotating { version, secrets: rotating }));
     }
 
+    /// The pending key that an entity has logged in with becomes its key, unless it was changed meanwhile.
+    pub(crate) fn commit_used_pending(&mut self, around: &Around<'_>, name: &EntityName, used: &CryptoKey) {
+        let Some(auth) = self.current().secrets.get(name) else { return };
+        if auth.pending() == Some(used) {
+            let auth = EntityAuth { key: used.clone(), pending_key: None, ..auth.clone() };
+            self.set(around, name.clone(), auth);
+        }
+    }
+
     /// The keys as operations of this round see them.
-    fn current(&self) -> &KeyServerData {
+    pub(crate) fn current(&self) -> &KeyServerData {
         self.pending_keys.as_ref().unwrap_or(&self.keys)
     }
 

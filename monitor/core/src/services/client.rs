@@ -30,6 +30,9 @@ impl Services {
             cx.out.push(Effect::CloseSession { session });
             return Ok(());
         }
+        if let Some(key) = client.used_pending_key.clone() {
+            self.note_pending_key(cx, client.entity.clone(), key);
+        }
         self.sessions.open(session, client.into(), cx.now.mono);
         Ok(())
     }

@@ -92,6 +92,11 @@ impl Services {
                     self.upkeep_due = true;
                 }
             }
+            Message::UsedPendingKeys(told) => {
+                if self.we_lead() {
+                    self.take_pending_keys(told);
+                }
+            }
             Message::HealthChecks(told) => {
                 if let (true, Some(rank)) = (self.we_lead(), self.monmap().rank_of_addrs(from)) {
                     self.health.tell(rank, told.health_checks);

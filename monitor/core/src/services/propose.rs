@@ -143,8 +143,11 @@ impl Services {
         if let Some(known) = self.global_ids_short.take() {
             self.auth.prepare_global_ids(&around!(self, cx, map), known);
         }
-        let keys = self.auth.keys().clone();
-        self.health.review(&around!(self, cx, map), &keys, &self.skews, &mut self.log);
+        // They stay noted until this is committed: the value may be lost.
+        for (entity, key) in &self.used_pending_keys {
+            self.auth.commit_used_pending(&around!(self, cx, map), entity, key);
+        }
+        self.health.review(&around!(self, cx, map), self.auth.current(), &self.skews, &mut self.log);
         Ok(())
     }
 

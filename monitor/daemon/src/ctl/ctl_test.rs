@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clap::Parser;
 use mon_core::effect::KvChange;
-use mon_core::status::{Member, State, Status};
+use mon_core::role::Role;
+use mon_core::status::{Member, Status};
 use mon_types::id::{Rank, Version};
 
 use super::{Ctl, CtlError, run};
@@ -50,7 +51,7 @@ fn status() -> Status {
     };
     Status {
         name: "a".into(),
-        state: State::Peon,
+        state: Role::Peon,
         ready: true,
         rank: Some(Rank(0)),
         leader: Some("b".into()),

@@ -8,7 +8,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bytes::Bytes;
 use mon_core::effect::KvChange;
-use mon_core::status::{Member, State, Status};
+use mon_core::role::Role;
+use mon_core::status::{Member, Status};
 use mon_types::id::{Rank, Version};
 use serde_json::{Value, json};
 use tokio_stream::StreamExt;
@@ -34,7 +35,7 @@ fn leader() -> Status {
     };
     Status {
         name: "a".into(),
-        state: State::Leader,
+        state: Role::Leader,
         ready: true,
         leader: Some("a".into()),
         quorum: vec!["a".into(), "b".into()],
@@ -82,7 +83,7 @@ async fn get(core: &CoreHandle, path: &str) -> Reply {
 
 #[tokio::test]
 async fn probes_tell_life_from_readiness() {
-    let lost = Status { state: State::Electing, ready: false, ..leader() };
+    let lost = Status { state: Role::Electing, ready: false, ..leader() };
     let core = Core::new().on("mon_status", 0, "", "{}").with_status(lost).handle();
     assert_eq!(get(&core, "/livez").await.text(), "ok");
     assert_eq!(get(&core, "/startupz").await.text(), "ok");

@@ -1,7 +1,8 @@
 //! The status as HTTP shows it. Kept apart from the core's snapshot, so that the interface changes when
 //! somebody wants it to, and not because a field moved.
 
-use mon_core::status::{Member, State, Status};
+use mon_core::role::Role;
+use mon_core::status::{Member, Status};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -171,8 +172,8 @@ impl From<&Member> for MemberView {
 pub(crate) fn why_not_ready(status: &Status) -> Option<String> {
     match status.state {
         _ if status.ready => None,
-        State::Leader | State::Peon => Some(format!("{}, not serving yet", status.state.as_str())),
-        State::Probing | State::Synchronizing | State::Electing | State::Learner | State::Shutdown => {
+        Role::Leader | Role::Peon => Some(format!("{}, not serving yet", status.state.as_str())),
+        Role::Probing | Role::Synchronizing | Role::Electing | Role::Learner => {
             Some(format!("{}, not in quorum", status.state.as_str()))
         }
     }

@@ -144,7 +144,7 @@ impl Client<'_> {
     }
 
     fn info(&self, addrs: AddrVec, features: u64) -> ClientInfo {
-        let Authenticated { entity, global_id, caps, .. } = &*self.authenticated;
+        let Authenticated { entity, global_id, caps, used_pending_key, .. } = &*self.authenticated;
         let caps = caps.parse().unwrap_or_else(|error| {
             warn!("{entity} has mon caps that cannot be read, it may do nothing: {error}");
             MonCap::default()
@@ -156,6 +156,7 @@ impl Client<'_> {
             addrs,
             socket: Some(self.remote),
             features,
+            used_pending_key: used_pending_key.clone(),
             release: Features(features).release().map_or(0, |release| release as u8),
         }
     }

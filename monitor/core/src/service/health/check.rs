@@ -125,62 +125,72 @@ pub(super) fn leader_checks(around: &Around<'_>, quorum: &QuorumView, skews: &Cl
     checks
 }
 
-/// What of the key types in use is below the standard of 20.2.4. Older releases know no such checks.
+/// What of the key types in use is below the standard of 20.2.4, as that release finds it. Older ones know
+/// no such checks.
 pub(super) fn auth_checks(around: &Around<'_>, keys: &KeyServerData) -> HealthCheckMap {
     let mut checks = HealthCheckMap::default();
-    let policy = policy(around);
-    if around.identity.release < Release::Tentacle || !around.settings.warn_about_aes {
+    if around.identity.release < Release::Tentacle {
         return checks;
     }
+    let mut warn = |code: &str, severity, summary: String, count: usize, detail: Vec<String>| {
+        if count > 0 {
+            let check = checks.add(code, severity, summary);
+            check.count = i64::try_from(count).unwrap_or(i64::MAX);
+            check.detail = detail;
+        }
+    };
     let insecure = |kind: CryptoKind| kind == CryptoKind::Aes;
     let mut by_kind: [Vec<String>; 2] = Default::default();
     for (name, _) in keys.secrets.iter().filter(|(_, auth)| insecure(auth.key.kind())) {
-        by_kind[usize::from(name.kind != EntityType::Client)].push(format!("{name} has a key of type aes"));
+        by_kind[usize::from(name.kind != EntityType::Client)]
+            .push(format!("entity {name} using insecure key type: aes"));
     }
-    let [clients, services] = by_kind;
+    for (detail, (code, severity, what)) in by_kind.into_iter().zip([
+        ("AUTH_INSECURE_CLIENT_KEY_TYPE", Severity::Warning, "client"),
+        ("AUTH_INSECURE_SERVICE_KEY_TYPE", Severity::Error, "service"),
+    ]) {
+        let summary = format!("{} auth {what} entities with insecure key types", detail.len());
+        warn(code, severity, summary, detail.len(), detail);
+    }
     let rotating: Vec<_> = keys
         .rotating
         .iter()
         .filter(|(_, secrets)| secrets.secrets.values().any(|secret| insecure(secret.key.kind())))
-        .map(|(service, _)| format!("{} has rotating secrets of type aes", service.as_str()))
+        .map(|(service, _)| {
+            format!("rotating service keys for {} using insecure key type: aes", service.as_str())
+        })
         .collect();
-    let mut warn = |code: &str, severity, what: &str, detail: Vec<String>| {
-        if !detail.is_empty() {
-            let check = checks.add(code, severity, format!("{} {what}", detail.len()));
-            check.count = detail.len() as i64;
-            check.detail = detail;
-        }
+    let summary = format!("{} rotating auth service keys using insecure key types", rotating.len());
+    let code = "AUTH_INSECURE_ROTATING_SERVICE_KEY_TYPE";
+    warn(code, Severity::Warning, summary, rotating.len(), rotating);
+
+    let policy = policy(around);
+    let mut configured = |set: bool, code: &str, severity, to: &str, detail: Vec<String>| {
+        warn(code, severity, format!("Monitors are configured to {to}"), usize::from(set), detail);
     };
-    warn(
-        "AUTH_INSECURE_CLIENT_KEY_TYPE",
+    let allowed = policy.allows(CryptoKind::Aes);
+    configured(
+        allowed,
+        "AUTH_INSECURE_KEYS_ALLOWED",
         Severity::Warning,
-        "clients with keys of an insecure type",
-        clients,
+        "allow auth using insecure key types",
+        vec!["insecure cipher aes allowed for auth".into()],
     );
-    warn(
-        "AUTH_INSECURE_SERVICE_KEY_TYPE",
+    // Whatever new keys are by default: measured with 20.2.4.
+    configured(
+        allowed || around.settings.allow_insecure_key,
+        "AUTH_INSECURE_KEYS_CREATABLE",
         Severity::Warning,
-        "daemons with keys of an insecure type",
-        services,
+        "allow creation of insecure key types",
+        Vec::new(),
     );
-    warn(
-        "AUTH_INSECURE_ROTATING_SERVICE_KEY_TYPE",
-        Severity::Warning,
-        "services with rotating secrets of an insecure type",
-        rotating,
+    configured(
+        insecure(policy.service.0),
+        "AUTH_INSECURE_SERVICE_TICKETS",
+        Severity::Error,
+        "issue insecure service tickets",
+        Vec::new(),
     );
-    if insecure(policy.service.0) {
-        let text = "tickets are sealed with keys of an insecure type";
-        checks.add("AUTH_INSECURE_SERVICE_TICKETS", Severity::Error, text);
-    }
-    if policy.allows(CryptoKind::Aes) {
-        let text = "keys of an insecure type may log in";
-        checks.add("AUTH_INSECURE_KEYS_ALLOWED", Severity::Warning, text);
-    }
-    if insecure(policy.preferred.0) {
-        let text = "new keys are of an insecure type";
-        checks.add("AUTH_INSECURE_KEYS_CREATABLE", Severity::Warning, text);
-    }
     checks
 }
 

@@ -1,12 +1,15 @@
 //! Entities, keys, rotating secrets, global ids.
 
 use mon_types::auth::EntityAuth;
+use mon_types::crypto_key::CryptoKey;
 use mon_types::entity::EntityType;
+use mon_types::id::Rank;
 use mon_types::keyring::Keyring;
+use mon_types::message::{MMonUsedPendingKeys, Message};
 use mon_types::release::Release;
 use serde_json::json;
 
-use super::harness::World;
+use super::harness::{World, addrs};
 use crate::effect::Effect;
 use crate::event::RequestId;
 
@@ -149,4 +152,87 @@ fn pacific_members_read_what_is_written() {
     assert!(keys.secrets.values().all(|auth: &EntityAuth| auth.pending_key.is_none()));
     let text = world.run(&json!({"prefix": "auth get", "entity": "client.x"}));
     assert_eq!(text.message, "exported keyring for client.x");
+}
+
+/// Gives `client.x` a pending key; the key.
+fn with_pending_key(world: &mut World) -> CryptoKey {
+    world.run(&json!({"prefix": "auth add", "entity": "client.x"}));
+    let pending = world.json(json!({"prefix": "auth get-or-create-pending", "entity": "client.x"}));
+    pending[0]["pending_key"].as_str().unwrap().parse().unwrap()
+}
+
+/// The key of `client.x`, and whether another is pending.
+fn keys_of_x(world: &mut World) -> (CryptoKey, bool) {
+    let now = world.json(json!({"prefix": "auth get", "entity": "client.x"}));
+    let key: CryptoKey = now[0]["key"].as_str().unwrap().parse().unwrap();
+    (key, now[0].get("pending_key").is_some())
+}
+
+#[test]
+fn a_pending_key_becomes_the_key_when_it_is_first_used() {
+    let mut world = World::new();
+    let pending = with_pending_key(&mut world);
+    world.open_session(1, "client.x", "allow r");
+    world.settle();
+    assert!(keys_of_x(&mut world).1, "the present key was used");
+    world.used_pending_key = Some(pending.clone());
+    world.open_session(2, "client.x", "allow r");
+    world.settle();
+    assert_eq!(keys_of_x(&mut world), (pending, false));
+    // By then the next block of global ids is reserved, too.
+    world.pass(6);
+    let version = world.services.auth.version();
+    world.pass(60);
+    assert_eq!(world.services.auth.version(), version, "it is done once");
+}
+
+#[test]
+fn a_peon_tells_the_leader_of_a_used_pending_key_until_it_is_done() {
+    let mut world = World::new();
+    let pending = with_pending_key(&mut world);
+    let told = |world: &mut World| -> Vec<MMonUsedPendingKeys> {
+        let sent = world.sent_to(&addrs(3301)).into_iter();
+        sent.filter_map(|message| match message {
+            Message::UsedPendingKeys(told) => Some(told),
+            _ => None,
+        })
+        .collect()
+    };
+    let leader = world.view.clone();
+    world.view.we_lead = false;
+    world.view.leader = Rank(1);
+    world.view.leader_addrs = addrs(3301);
+    world.form_quorum();
+    world.used_pending_key = Some(pending.clone());
+    world.open_session(2, "client.x", "allow r");
+    let first = told(&mut world);
+    assert_eq!(first.len(), 1);
+    assert_eq!(first[0].keys.values().collect::<Vec<_>>(), [&pending]);
+    world.pass(6);
+    assert_eq!(told(&mut world), first, "the leader may have died");
+
+    // The same world as the leader who was told.
+    world.services.used_pending_keys.clear();
+    world.view = leader;
+    world.form_quorum();
+    assert!(keys_of_x(&mut world).1);
+    world.peer_says(&addrs(3302), first[0].clone());
+    assert_eq!(keys_of_x(&mut world), (pending, false));
+    // Told late, by another: it is the present key already.
+    let version = world.services.auth.version();
+    world.peer_says(&addrs(3301), first[0].clone());
+    assert_eq!(world.services.auth.version(), version);
+}
+
+#[test]
+fn a_pending_key_that_was_taken_back_stays_so() {
+    let mut world = World::new();
+    let old = with_pending_key(&mut world);
+    let (present, _) = keys_of_x(&mut world);
+    world.run(&json!({"prefix": "auth clear-pending", "entity": "client.x"}));
+    world.run(&json!({"prefix": "auth get-or-create-pending", "entity": "client.x"}));
+    world.used_pending_key = Some(old);
+    world.open_session(2, "client.x", "allow r");
+    world.settle();
+    assert_eq!(keys_of_x(&mut world), (present, true));
 }

@@ -44,6 +44,8 @@ pub(super) struct World {
     pub(super) in_flight: Option<Transaction>,
     /// How many values were committed.
     pub(super) values: usize,
+    /// What the next session logs in with instead of its present key.
+    pub(super) used_pending_key: Option<CryptoKey>,
 }
 
 pub(super) fn addrs(port: u16) -> AddrVec {
@@ -133,6 +135,7 @@ impl World {
             commits: true,
             in_flight: None,
             values: 0,
+            used_pending_key: None,
         };
         world.with(|services, cx| services.refresh(cx).unwrap());
         world.form_quorum();
@@ -256,6 +259,7 @@ impl World {
             addrs: addrs(0),
             socket: Some(([127, 0, 0, 1], 4000).into()),
             features: Features::all(Release::Tentacle).0,
+            used_pending_key: self.used_pending_key.take(),
             release: 20,
         };
         let session = SessionId(id);

@@ -58,7 +58,7 @@ fn the_log_is_offered_to_the_log_file() {
 
 #[test]
 fn members_that_are_down_are_noticed_and_forgotten_again() {
-    let mut world = World::new();
+    let mut world = World::of_release(Release::Reef);
     assert_eq!(world.text(&json!({"prefix": "health"})), "HEALTH_OK\n");
     world.lose_quorum();
     world.view.members = BTreeSet::from([Rank(0), Rank(1)]);
@@ -88,7 +88,7 @@ fn members_that_are_down_are_noticed_and_forgotten_again() {
 
 #[test]
 fn a_full_disk_warns_and_then_stops_writes() {
-    let mut world = World::new();
+    let mut world = World::of_release(Release::Reef);
     let mut disk = DiskUse { bytes_total: 1000, bytes_available: 200, bytes_store: 10 };
     world.with(|services, cx| services.disk(cx, disk));
     world.settle();
@@ -110,4 +110,46 @@ fn entries_have_keys_of_their_own_from_quincy_on() {
     world.run(&json!({"prefix": "log", "logtext": ["hello"]}));
     let keys = world.store.scan("logm", "cluster/", 10).unwrap();
     assert!(keys.iter().any(|(key, _)| key == "cluster/00000000"), "{keys:?}");
+}
+
+/// As measured with a stock 20.2.4 whose policy and keys were changed one by one.
+#[test]
+fn key_types_below_the_standard_are_named_from_tentacle_on() {
+    let mut world = World::of_release(Release::Reef);
+    assert_eq!(world.text(&json!({"prefix": "health"})), "HEALTH_OK\n");
+
+    let mut world = World::new();
+    let codes = |world: &mut World| -> Vec<(String, String, i64)> {
+        let health = world.json(json!({"prefix": "health", "detail": "detail"}));
+        let checks = health["checks"].as_object().unwrap();
+        let gist = |(code, check): (&String, &serde_json::Value)| {
+            let severity = check["severity"].as_str().unwrap().to_owned();
+            (code.clone(), severity, check["summary"]["count"].as_i64().unwrap())
+        };
+        checks.iter().map(gist).collect()
+    };
+    let expected = |all: &[(&str, &str, i64)]| -> Vec<(String, String, i64)> {
+        all.iter().map(|(code, severity, count)| ((*code).into(), (*severity).into(), *count)).collect()
+    };
+    // The default policy allows both types and makes keys that every client reads: admin and six bootstrap keys.
+    let compatible = [
+        ("AUTH_INSECURE_CLIENT_KEY_TYPE", "HEALTH_WARN", 7),
+        ("AUTH_INSECURE_KEYS_ALLOWED", "HEALTH_WARN", 1),
+        ("AUTH_INSECURE_KEYS_CREATABLE", "HEALTH_WARN", 1),
+    ];
+    assert_eq!(codes(&mut world), expected(&compatible));
+    world.run(&json!({"prefix": "auth add", "entity": "osd.0"}));
+    assert_eq!(codes(&mut world)[3], ("AUTH_INSECURE_SERVICE_KEY_TYPE".into(), "HEALTH_ERR".into(), 1));
+    let text = world.text(&json!({"prefix": "health", "detail": "detail"}));
+    assert!(text.starts_with("HEALTH_ERR "), "{text}");
+    assert!(text.contains("\n    entity osd.0 using insecure key type: aes\n"), "{text}");
+    assert!(text.contains("\n    insecure cipher aes allowed for auth\n"), "{text}");
+
+    world.run(&json!({"prefix": "auth rm", "entity": "osd.0"}));
+    let set = json!({"prefix": "mon set", "name": "auth_service_cipher", "value": "aes"});
+    assert_eq!(world.run(&set).code, 0);
+    world.run(&json!({"prefix": "auth wipe-rotating-service-keys"}));
+    let names: Vec<String> = codes(&mut world).into_iter().map(|(code, ..)| code).collect();
+    let more = ["AUTH_INSECURE_ROTATING_SERVICE_KEY_TYPE", "AUTH_INSECURE_SERVICE_TICKETS"];
+    assert!(more.iter().all(|code| names.iter().any(|name| name == code)), "{names:?}");
 }
