@@ -73,6 +73,11 @@ fn profile() -> String {
     std::env::var("IMAGE_PROFILE").unwrap_or_else(|_| "dev".to_owned())
 }
 
+/// Where one of the programs is, once built.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    folder().ok().map(|folder| folder.join(name))
+}
+
 /// Where built programs are kept, by their versions.
 fn folder() -> Result<PathBuf> {
     let version = |pin: &str, module: &str| -> Result<String> {

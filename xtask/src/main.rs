@@ -1,5 +1,6 @@
 //! The project's own tooling. Read `gate.rs` for what `make test` does.
 
+mod chart;
 mod demo;
 mod fix;
 mod gate;
@@ -51,6 +52,12 @@ enum Command {
     Interop {
         /// Run only tests whose name contains this.
         filter: Option<String>,
+    },
+    /// The Helm chart: its generated parts, lint, golden files, alert rules.
+    Chart {
+        /// Write what is generated.
+        #[arg(long)]
+        bless: bool,
     },
     /// The container image of monitor, operator and kubectl plugin.
     Image {
@@ -109,6 +116,7 @@ fn run(command: Command, report: &mut Report) -> Result<()> {
         Command::Check => gate::check(report)?,
         Command::Fix => fix::fix(report),
         Command::Interop { filter } => interop::run(filter.as_deref(), report)?,
+        Command::Chart { bless } => chart::chart(bless, report)?,
         Command::Image { profile, out } => {
             image::image(&profile, out, report)?;
         }
