@@ -62,6 +62,7 @@ impl Client {
         let monitors = target.monitors.clone();
         let mut task = Task {
             fsid: target.fsid,
+            resend: target.resend,
             hunt: Hunt::new(target),
             inbox,
             monitor: monitor_out,
@@ -161,6 +162,8 @@ struct Pending {
 }
 
 struct Task {
+    /// [`Target::resend`].
+    resend: bool,
     hunt: Hunt,
     fsid: Option<Fsid>,
     inbox: mpsc::UnboundedReceiver<Request>,
@@ -190,10 +193,13 @@ impl Task {
             }
             drop(link);
             self.monitor.send_replace(None);
+            if !self.resend {
+                self.give_up(&ClientError::Lost);
+            }
             link = loop {
                 match self.connect().await {
                     Ok(link) => break link,
-                    Err(error) if error.is_final() => self.refuse(&error),
+                    Err(error) if error.is_final() => self.give_up(&ClientError::Refused(error)),
                     Err(_) => {}
                 }
                 if self.inbox.is_closed() {
@@ -315,9 +321,10 @@ impl Task {
         }
     }
 
-    fn refuse(&mut self, error: &LinkError) {
+    fn give_up(&mut self, error: &ClientError) {
         for (_, pending) in std::mem::take(&mut self.pending) {
-            let _ = pending.answer.send(Err(ClientError::Refused(error.clone())));
+            // The caller may have stopped waiting.
+            let _ = pending.answer.send(Err(error.clone()));
         }
     }
 }

@@ -22,6 +22,9 @@ pub enum ClientError {
         /// What the last attempt came to.
         last: Box<LinkError>,
     },
+    /// The connection ended before an answer came, and [`crate::Target::resend`] is off.
+    #[error("the connection was lost before the answer: what was asked for may or may not have happened")]
+    Lost,
     /// The client was closed before an answer came.
     #[error("the client was closed")]
     Closed,

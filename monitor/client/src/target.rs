@@ -32,6 +32,9 @@ pub struct Target {
     pub connect_timeout: Duration,
     /// After how much silence to ask whether the monitor lives, and after how much to leave it.
     pub keepalive: (Duration, Duration),
+    /// Whether what was not answered is sent again to the next monitor. Stock clients do; a write may then be
+    /// applied twice. If not, the caller hears [`crate::ClientError::Lost`] and decides.
+    pub resend: bool,
     /// How long [`crate::Client::open`] hunts for a first monitor.
     pub open_timeout: Duration,
 }
@@ -89,6 +92,7 @@ impl Target {
             first: None,
             connect_timeout: Duration::from_secs(2),
             keepalive: (Duration::from_secs(1), Duration::from_secs(3)),
+            resend: true,
             open_timeout: Duration::from_secs(30),
         }
     }

@@ -13,12 +13,16 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::runner::note;
 use crate::said::Said;
 use crate::stock::Stock;
 use crate::{port, wait};
 
 /// How long a quorum may take to form. Stock needs 5 s for an election that not all answer, twice at worst.
 const QUORUM: Duration = Duration::from_secs(60);
+
+/// Result code, message and output of a command.
+pub(crate) type Answer = (i32, String, String);
 
 /// Whose program a monitor runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,12 +104,16 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Makes and starts it.
+    pub(crate) fn begin(binary: &Path, stock: &Stock, keep: bool, plan: Plan<'_>) -> Result<Self> {
+        let mut cluster = Self::make(binary, stock, keep, plan)?;
+        plan.mons.iter().try_for_each(|(name, _)| cluster.start(name))?;
+        Ok(cluster)
+    }
+
     /// Makes and starts it, and waits until all are in quorum.
     pub(crate) fn up(binary: &Path, stock: &Stock, keep: bool, plan: Plan<'_>) -> Result<Self> {
-        let mut cluster = Self::make(binary, stock, keep, plan)?;
-        for (name, _) in plan.mons {
-            cluster.start(name)?;
-        }
+        let cluster = Self::begin(binary, stock, keep, plan)?;
         cluster.wait_for_quorum(&plan.mons.iter().map(|(name, _)| *name).collect::<Vec<_>>())?;
         Ok(cluster)
     }
@@ -255,7 +263,7 @@ impl Cluster {
         command
     }
 
-    /// Starts a monitor; it must still run when this returns, nothing more.
+    /// Starts a monitor; it must still run when this returns, nothing more. It dies with the thread that started it.
     pub(crate) fn start(&mut self, name: &str) -> Result<()> {
         self.start_with(name, &[])
     }
@@ -281,6 +289,13 @@ impl Cluster {
         let kind = actual(kind, &self.binary);
         self.mons.push(Mon { name: name.to_owned(), kind, port, child: None });
         port
+    }
+
+    /// Gives a stopped monitor an empty store, made from what the cluster's monmap is now.
+    pub(crate) fn wipe(&self, name: &str) -> Result<()> {
+        fs::remove_dir_all(self.data(name))?;
+        self.ceph(&["mon", "getmap", "-o", &self.inside("monmap").display().to_string()])?.ok()?;
+        self.mkfs(self.mon(name)?)
     }
 
     /// Changes whose program a monitor runs from its next start on.
@@ -345,7 +360,7 @@ impl Cluster {
     }
 
     /// Runs commands through Python's `rados` in one process: result code, message, output of each.
-    pub(crate) fn rados(&self, commands: &[Value]) -> Result<Vec<(i32, String, String)>> {
+    pub(crate) fn rados(&self, commands: &[Value]) -> Result<Vec<Answer>> {
         fs::write(self.path("commands.py"), include_str!("commands.py"))?;
         let mut python = self.stock.tool("python3");
         python.arg(self.inside("commands.py")).arg(self.inside("ceph.conf"));
@@ -384,7 +399,7 @@ impl Cluster {
         });
         match result {
             Ok(leader) => {
-                println!("    {what} after {:.1} s, led by {leader}", start.elapsed().as_secs_f64());
+                note(format!("{what} after {:.1} s, led by {leader}", start.elapsed().as_secs_f64()));
                 Ok(leader)
             }
             Err(error) => bail!("{error}; last seen: {last}\n{}", self.tails()),

@@ -57,7 +57,13 @@ enum Command {
 fn main() -> ExitCode {
     let ok = match Arguments::parse().command {
         Command::Test { places, rados_client, filter } => {
-            runner::run(&case::ALL, &places.mon, &places.stock, rados_client.as_deref(), &filter)
+            let run = runner::Run {
+                binary: &places.mon,
+                stock: &places.stock,
+                rados_client: rados_client.as_deref(),
+                filter: &filter,
+            };
+            runner::run(&case::ALL, &run)
         }
         Command::Demo { places, release } => match demo::demo(&places.mon, &places.stock, release) {
             Ok(()) => true,

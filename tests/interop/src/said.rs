@@ -5,12 +5,15 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+/// The code of a program that a signal ended.
+pub(crate) const KILLED: i32 = -1;
+
 /// A finished program.
 #[derive(Debug)]
 pub(crate) struct Said {
     /// What was run, for messages.
     pub(crate) what: String,
-    /// Exit code; -1 when killed by a signal.
+    /// Exit code, or [`KILLED`].
     pub(crate) code: i32,
     /// Standard output.
     pub(crate) out: String,
@@ -36,7 +39,7 @@ impl Said {
         let output = child.wait_with_output()?;
         Ok(Self {
             what,
-            code: output.status.code().unwrap_or(-1),
+            code: output.status.code().unwrap_or(KILLED),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         })

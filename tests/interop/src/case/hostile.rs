@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::case::trio;
 use crate::cluster::Cluster;
-use crate::runner::World;
+use crate::runner::{World, note};
 
 const BANNER: &[u8] = b"ceph v2\n\x10\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00";
 
@@ -28,7 +28,7 @@ fn check_undisturbed(cluster: &mut Cluster, epoch: u64, memory: u64) -> Result<(
     ensure!(election_epoch(cluster)? == epoch, "the quorum was disturbed");
     cluster.ceph(&["config-key", "set", "still", "serving"])?.ok()?;
     let now = memory_kb(cluster, "a")?;
-    println!("    memory {memory} kB before, {now} kB after");
+    note(format!("memory {memory} kB before, {now} kB after"));
     ensure!(now < memory + 50_000, "memory grew from {memory} to {now} kB");
     let log = cluster.log("a");
     ensure!(!log.contains("panicked"), "a panic:\n{}", cluster.tails());

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use rustix::process::Signal;
 
 use crate::case::trio;
-use crate::runner::World;
+use crate::runner::{World, note};
 
 /// All are killed while writes are under way; every acknowledged one is there after the restart.
 pub(crate) fn cut_of_all(world: &World) -> Result<()> {
@@ -47,7 +47,7 @@ pub(crate) fn leader_killed(world: &World) -> Result<()> {
     let start = Instant::now();
     cluster.ceph(&["config-key", "set", "after", "death"])?.ok()?;
     let gap = start.elapsed();
-    println!("    first write {:.2} s after the death of the leader", gap.as_secs_f64());
+    note(format!("first write {:.2} s after the death of the leader", gap.as_secs_f64()));
     ensure!(gap < Duration::from_secs(8), "{gap:?} without writes");
     let left: Vec<_> = ["a", "b", "c"].into_iter().filter(|name| *name != leader).collect();
     cluster.wait_for_quorum(&left)?;

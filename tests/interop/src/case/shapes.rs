@@ -4,8 +4,7 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::case::{STOCK, plan, trio};
-use crate::cluster::Cluster;
+use crate::case::{ask_both, both_trios};
 use crate::runner::World;
 use crate::shape::Shape;
 
@@ -82,10 +81,9 @@ const LATER: [&str; 7] = ["df", "osd dump", "osd stat", "mgr dump", "mgr stat", 
 
 /// Compares all shapes and result codes.
 pub(crate) fn json(world: &World) -> Result<()> {
-    let ours = trio(world)?;
-    let stock = Cluster::up(&world.binary, &world.stock, world.keep, plan(STOCK, &world.stock))?;
+    let (ours, stock) = both_trios(world)?;
     let commands = [preparation(), questions()].concat();
-    let (ours, stock) = (ours.rados(&commands)?, stock.rados(&commands)?);
+    let (ours, stock) = ask_both(&ours, &stock, &commands)?;
     let mut found = Vec::new();
     for (command, (ours, stock)) in commands.iter().zip(ours.iter().zip(&stock)) {
         let what = command.to_string();
