@@ -3,4 +3,5 @@
 pub mod arguments;
 pub(crate) mod format;
 pub mod signature;
+pub mod socket;
 pub mod table;

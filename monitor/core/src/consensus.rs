@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mon_types::addr::AddrVec;
+use mon_types::connection_tracker::ConnectionTracker;
 use mon_types::id::{Epoch, Rank, Version};
 use mon_types::kv::{KvRead, Transaction};
 use mon_types::monmap::MonMap;
@@ -349,6 +350,11 @@ impl Consensus {
     #[must_use]
     pub fn outside_quorum(&self) -> BTreeSet<String> {
         self.probe.found_names(&self.members)
+    }
+
+    /// How well the members reach each other, by which elections may go.
+    pub(crate) fn connection_scores(&self) -> &ConnectionTracker {
+        self.elector.scores.tracker()
     }
 
     /// While synchronizing: where from, and how far it is (versions reached and known).

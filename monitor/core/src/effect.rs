@@ -4,13 +4,14 @@
 //! before write `id` was reported persisted. Effects of one `handle` call are carried out in order; writes
 //! reach the store in the order of their ids, whether synced or not.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use mon_types::addr::AddrVec;
 use mon_types::id::{GlobalId, Rank};
 use mon_types::kv::Transaction;
-use mon_types::message::Envelope;
+use mon_types::message::{Envelope, MCommandReply};
 
 use crate::event::{RequestId, SessionId};
 use crate::status::Status;
@@ -83,6 +84,15 @@ pub enum Effect {
         /// Result, message and output.
         reply: CommandReply,
     },
+    /// A command that is about the process, from somebody who may run it; the answer goes to who asked.
+    ProcessCommand {
+        /// Who waits.
+        asker: Asker,
+        /// Its words, one of [`crate::command::socket`].
+        command: &'static str,
+        /// Its arguments.
+        arguments: BTreeMap<String, serde_json::Value>,
+    },
     /// The state that handshakes are judged by has changed.
     PublishAuth(Arc<mon_cephx::server::AuthView>),
     /// The state that health, status and metrics endpoints show has changed.
@@ -97,6 +107,20 @@ pub enum Effect {
     Halt(Halt),
 }
 
+/// Where the answer to a command goes that is not for the quorum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// The admin socket or the HTTP endpoint.
+    Request(RequestId),
+    /// A client that used `ceph tell`.
+    Client {
+        /// Its session.
+        session: SessionId,
+        /// Its number for the command.
+        tid: u64,
+    },
+}
+
 /// What a command returns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CommandReply {
@@ -106,6 +130,13 @@ pub struct CommandReply {
     pub message: String,
     /// The output (stdout of the CLI).
     pub output: Bytes,
+}
+
+impl From<CommandReply> for MCommandReply {
+    fn from(reply: CommandReply) -> Self {
+        let CommandReply { code, message, output } = reply;
+        Self { code, message, output }
+    }
 }
 
 /// One committed change of the key/value service.

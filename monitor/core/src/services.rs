@@ -28,13 +28,14 @@ mod subscribe;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mon_cephx::view::AuthView;
 use mon_types::addr::AddrVec;
 use mon_types::compat_set::CompatSet;
+use mon_types::connection_tracker::ConnectionTracker;
 use mon_types::crypto_key::CryptoKey;
 use mon_types::encode::Encode;
 use mon_types::entity::EntityName;
@@ -112,6 +113,10 @@ pub struct Services {
     clock_drift_allowed: Duration,
     /// The own checks that the leader was last told.
     told: Option<mon_types::health::HealthCheckMap>,
+    /// While there is no quorum: the members that were found, us included.
+    outside_quorum: BTreeSet<String>,
+    /// How well the members reach each other.
+    connection_scores: ConnectionTracker,
     next_tick: Duration,
     started: Option<Duration>,
     published: Arc<Status>,
@@ -181,6 +186,8 @@ impl Services {
             skews: ClockSkews::default(),
             clock_drift_allowed: config.clock_drift_allowed,
             told: None,
+            outside_quorum: BTreeSet::new(),
+            connection_scores: ConnectionTracker::default(),
             next_tick: Duration::ZERO,
             started: None,
             published: Arc::default(),

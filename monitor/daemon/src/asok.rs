@@ -6,8 +6,6 @@
 //! ```
 //! Whoever may open the socket file has full rights, so its mode is all the protection there is.
 
-mod commands;
-
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -23,17 +21,6 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::handle::CoreHandle;
-use commands::{Route, descriptions, find, help};
-
-/// What commands need that are about the process and not about the monitor.
-pub(crate) trait Process: Send + Sync + 'static {
-    /// All options with their values; secrets left out.
-    fn config(&self) -> serde_json::Map<String, Value>;
-    /// The counters that `perf dump` shows.
-    fn perf(&self) -> Value;
-    /// Opens the log file anew, after it was moved away.
-    fn reopen_log(&self);
-}
 
 /// An open admin socket; its file goes with it.
 #[derive(Debug)]
@@ -66,11 +53,7 @@ const CONNECTIONS_MAX: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens the socket and serves it in the background.
-pub(crate) async fn serve(
-    path: &Path,
-    core: CoreHandle,
-    process: Arc<dyn Process>,
-) -> Result<AdminSocket, AsokError> {
+pub(crate) async fn serve(path: &Path, core: CoreHandle) -> Result<AdminSocket, AsokError> {
     let error = |source| AsokError::Open { path: path.into(), source };
     // A file that nobody listens on was left by a process that was killed.
     match UnixStream::connect(path).await {
@@ -82,7 +65,7 @@ pub(crate) async fn serve(
     }
     let listener = UnixListener::bind(path).map_err(error)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o750)).map_err(error)?;
-    let task = tokio::spawn(accept(listener, core, process));
+    let task = tokio::spawn(accept(listener, core));
     Ok(AdminSocket { path: path.into(), task })
 }
 
@@ -94,7 +77,7 @@ impl Drop for AdminSocket {
     }
 }
 
-async fn accept(listener: UnixListener, core: CoreHandle, process: Arc<dyn Process>) {
+async fn accept(listener: UnixListener, core: CoreHandle) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -106,9 +89,9 @@ async fn accept(listener: UnixListener, core: CoreHandle, process: Arc<dyn Proce
                 continue;
             }
         };
-        let (core, process) = (core.clone(), process.clone());
+        let core = core.clone();
         tokio::spawn(async move {
-            if let Err(error) = converse(stream, &core, process.as_ref()).await {
+            if let Err(error) = converse(stream, &core).await {
                 tracing::debug!(%error, "admin socket client went away");
             }
             drop(place);
@@ -116,9 +99,9 @@ async fn accept(listener: UnixListener, core: CoreHandle, process: Arc<dyn Proce
     }
 }
 
-async fn converse(mut stream: UnixStream, core: &CoreHandle, process: &dyn Process) -> io::Result<()> {
+async fn converse(mut stream: UnixStream, core: &CoreHandle) -> io::Result<()> {
     let request = tokio::time::timeout(PATIENCE, read_request(&mut stream)).await??;
-    let output = answer(&request, core, process).await;
+    let output = answer(&request, core).await;
     let mut reply = Vec::with_capacity(4 + output.len());
     reply.extend_from_slice(&u32::try_from(output.len()).unwrap_or(u32::MAX).to_be_bytes());
     reply.extend_from_slice(&output);
@@ -141,41 +124,19 @@ async fn read_request(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
 }
 
 /// Runs a request; failures come as text, since the protocol has no place for a result.
-async fn answer(request: &[u8], core: &CoreHandle, process: &dyn Process) -> Bytes {
+async fn answer(request: &[u8], core: &CoreHandle) -> Bytes {
     let Some((words, arguments)) = parse(request) else {
         return failure(-22, "a request is JSON with a prefix, or the words of a command");
     };
-    let Some(command) = find(&words) else {
-        return failure(-22, &format!("no command '{words}'; see help"));
-    };
-    match command.route {
-        Route::Help => json(&help()),
-        Route::Descriptions => json(&descriptions()),
-        Route::ConfigShow => json(&Value::Object(process.config())),
-        Route::ConfigGet => match arguments.get("var").and_then(Value::as_str) {
-            Some(name) => match process.config().remove_entry(name) {
-                Some((name, value)) => json(&serde_json::json!({ name: value })),
-                None => failure(-2, &format!("there is no option '{name}'")),
-            },
-            None => failure(-22, "name an option: config get OPTION"),
-        },
-        Route::PerfDump => json(&process.perf()),
-        Route::LogReopen => {
-            process.reopen_log();
-            json(&serde_json::json!({}))
+    match core.socket(&words, arguments).await {
+        Ok(CommandReply { code, message, output }) if code < 0 => {
+            let mut text = failure(code, &message).to_vec();
+            text.extend_from_slice(&output);
+            text.into()
         }
-        Route::Core => match core.socket(&words, arguments).await {
-            Ok(CommandReply { code, message, output }) if code < 0 => {
-                let mut text = failure(code, &message).to_vec();
-                text.extend_from_slice(&output);
-                text.into()
-            }
-            Ok(reply) if reply.output.is_empty() && !reply.message.is_empty() => {
-                (reply.message + "\n").into()
-            }
-            Ok(reply) => reply.output,
-            Err(error) => failure(-11, &error.to_string()),
-        },
+        Ok(reply) if reply.output.is_empty() && !reply.message.is_empty() => (reply.message + "\n").into(),
+        Ok(reply) => reply.output,
+        Err(error) => failure(-11, &error.to_string()),
     }
 }
 
@@ -190,11 +151,6 @@ fn parse(request: &[u8]) -> Option<(String, BTreeMap<String, Value>)> {
     Some((words, arguments))
 }
 
-fn json(value: &Value) -> Bytes {
-    // A JSON value always serialises: its keys are text.
-    (serde_json::to_string_pretty(value).unwrap_or_default() + "\n").into()
-}
-
 /// As stock daemons say it: `ERROR: (22) Invalid argument`, then the reason.
 fn failure(code: i32, reason: &str) -> Bytes {
     let text = io::Error::from_raw_os_error(-code).to_string();
@@ -204,24 +160,8 @@ fn failure(code: i32, reason: &str) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::testing::Core;
-
-    struct Static;
-
-    impl Process for Static {
-        fn config(&self) -> serde_json::Map<String, Value> {
-            [("mon_lease".to_owned(), json!("5"))].into_iter().collect()
-        }
-
-        fn perf(&self) -> Value {
-            json!({"mon": {"num_sessions": 1}})
-        }
-
-        fn reopen_log(&self) {}
-    }
 
     async fn ask(path: &Path, request: &[u8]) -> String {
         let mut stream = UnixStream::connect(path).await.unwrap();
@@ -242,7 +182,7 @@ mod tests {
             .on("quorum enter", 0, "started responding to quorum, initiated new election", "")
             .on("sync_force", -1, "are you sure?", "")
             .start();
-        let socket = serve(&path, core, Arc::new(Static)).await.unwrap();
+        let socket = serve(&path, core).await.unwrap();
         assert_eq!(
             ask(&path, b"{\"prefix\": \"mon_status\", \"format\": \"json\"}\0").await,
             "{\"name\":\"a\"}"
@@ -253,10 +193,6 @@ mod tests {
         assert_eq!(entered, "started responding to quorum, initiated new election\n");
         let refused = ask(&path, b"sync_force\0").await;
         assert_eq!(refused, "ERROR: (1) Operation not permitted\nare you sure?");
-        assert_eq!(
-            ask(&path, b"{\"prefix\":\"config get\",\"var\":\"mon_lease\"}\0").await,
-            "{\n  \"mon_lease\": \"5\"\n}\n"
-        );
         assert!(ask(&path, b"nonsense\0").await.starts_with("ERROR: (22) Invalid argument\n"));
         assert!(ask(&path, b"{\"prefix\": 5}\0").await.starts_with("ERROR: (22)"));
         drop(socket);
@@ -269,12 +205,12 @@ mod tests {
         let path = dir.path().join("mon.asok");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        let socket = serve(&path, Core::new().handle(), Arc::new(Static)).await.unwrap();
-        let second = serve(&path, Core::new().handle(), Arc::new(Static)).await;
+        let socket = serve(&path, Core::new().handle()).await.unwrap();
+        let second = serve(&path, Core::new().handle()).await;
         assert!(matches!(second, Err(AsokError::InUse(_))));
         drop(socket);
         let nowhere = dir.path().join("none").join("mon.asok");
-        let error = serve(&nowhere, Core::new().handle(), Arc::new(Static)).await;
+        let error = serve(&nowhere, Core::new().handle()).await;
         assert!(matches!(error, Err(AsokError::Open { .. })));
     }
 
@@ -282,7 +218,7 @@ mod tests {
     async fn an_endless_request_is_cut_off() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mon.asok");
-        let _socket = serve(&path, Core::new().handle(), Arc::new(Static)).await.unwrap();
+        let _socket = serve(&path, Core::new().handle()).await.unwrap();
         let mut stream = UnixStream::connect(&path).await.unwrap();
         // The write may fail half-way, when the daemon has closed already.
         let _ = stream.write_all(&vec![b'x'; REQUEST_BYTES_MAX + 2]).await;

@@ -60,7 +60,7 @@ pub(crate) struct Settings {
     pub(crate) log: LogSettings,
     pub(crate) process: ProcessSettings,
     /// All options with their values, for `config show`.
-    pub(crate) shown: Vec<(&'static str, String)>,
+    pub(crate) shown: Vec<options::Shown>,
     /// What the operator should know about the configuration.
     pub(crate) warnings: Vec<String>,
 }

@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use mon_cephx::server::AuthView;
-use mon_core::effect::{Effect, Halt, KvChange, Level};
+use mon_core::effect::{Asker, Effect, Halt, KvChange, Level};
 use mon_core::event::Event;
 use mon_core::gate::Gate;
 use mon_core::monitor::Monitor;
 use mon_core::status::Status;
 use mon_store::{KvStore, Writer};
 use mon_types::log::LogEntry;
+use mon_types::message::{MCommandReply, Message};
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
@@ -25,6 +26,7 @@ use crate::feed::Feed;
 use crate::latency::Latencies;
 use crate::logging::Logs;
 use crate::net::NetHandle;
+use crate::process::{Process, Readings};
 use crate::queue::EventReceiver;
 use crate::requests::Requests;
 
@@ -38,6 +40,7 @@ pub(crate) struct Engine {
     pub(crate) clock: Clock,
     pub(crate) outlets: Outlets,
     pub(crate) latencies: Latencies,
+    pub(crate) process: Process,
 }
 
 /// Where snapshots and streams go that others in the process look at.
@@ -95,6 +98,17 @@ impl Engine {
             Effect::DropPeer { peer } => self.net.drop_peer(&peer),
             Effect::GlobalId { request, id } => self.requests.answer_global_id(request, id),
             Effect::AdminReply { request, reply } => self.requests.answer_command(request, reply),
+            Effect::ProcessCommand { asker, command, arguments } => {
+                let status = self.outlets.status.borrow().clone();
+                let readings = Readings { status, connections: self.net.counts() };
+                let reply = self.process.answer(command, &arguments, &readings);
+                match asker {
+                    Asker::Request(request) => self.requests.answer_command(request, reply),
+                    Asker::Client { session, tid } => {
+                        self.net.reply(session, Message::from(MCommandReply::from(reply)).with_tid(tid));
+                    }
+                }
+            }
             Effect::PublishAuth(view) => self.outlets.auth.store(view),
             Effect::PublishStatus(status) => {
                 self.outlets.status.send_replace(status);

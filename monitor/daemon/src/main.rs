@@ -34,6 +34,7 @@ mod user;
 mod detach;
 mod endpoints;
 mod engine;
+mod process;
 mod run;
 
 mod command;

@@ -36,6 +36,7 @@ use crate::http::metrics::Metrics;
 use crate::latency::Latencies;
 use crate::logging::{self, Logs};
 use crate::net::{self, NetConfig};
+use crate::process::Process;
 use crate::queue::{self, EventSender};
 use crate::requests::Requests;
 use crate::start::{self, Prepared};
@@ -100,12 +101,14 @@ async fn serve(settings: &Settings, prepared: Prepared, logs: Logs) -> Result<Ex
     let handle = CoreHandle::new(requests.clone(), published);
     watch_signals(&events, logs.clone())?;
     tokio::spawn(measure_disk(settings.data.clone(), events.clone()));
-    let _endpoints = endpoints::open(settings, &handle, metrics.clone(), net.clone(), logs.clone()).await?;
+    let _endpoints = endpoints::open(settings, &handle, metrics.clone()).await?;
     detach::report_ready();
 
     let latencies = Latencies::new(metrics);
+    let process = Process::new(settings.shown.clone(), logs.clone());
     let outlets = Outlets { auth, status, kv, log, logs };
-    let engine = Engine { monitor, store, writer, net: net.clone(), requests, clock, outlets, latencies };
+    let engine =
+        Engine { monitor, store, writer, net: net.clone(), requests, clock, outlets, latencies, process };
     let halt = engine.run(inbox).await;
     tokio::time::sleep(FLUSH_TIME).await;
     net.stop().await;

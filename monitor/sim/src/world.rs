@@ -316,6 +316,7 @@ impl<P: Process> World<P> {
             Effect::Reply { .. }
             | Effect::CloseSession { .. }
             | Effect::GlobalId { .. }
+            | Effect::ProcessCommand { .. }
             | Effect::PublishAuth(_)
             | Effect::PublishStatus(_)
             | Effect::ClusterLog(_)

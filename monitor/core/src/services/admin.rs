@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mon_types::addr::AddrVec;
-use mon_types::message::{MCommand, MMonCommand, Message};
+use mon_types::message::{MCommand, MCommandReply, MMonCommand, Message};
 use mon_types::monmap::MonMap;
 use serde_json::{Map, Value, json};
 
 use super::client::is_descriptions;
 use super::dispatch::is_allowed;
 use super::{Services, around};
-use crate::command::arguments::{CommandError, Format};
+use crate::command::arguments::Format;
 use crate::command::format;
+use crate::command::socket::{self, About, SocketCommand};
 use crate::command::table::Flags;
 use crate::cx::Cx;
-use crate::effect::{CommandReply, Effect, Halt};
+use crate::effect::{Asker, CommandReply, Effect, Halt};
 use crate::event::{AdminCommand, RequestId, SessionId};
 use crate::operation::{Errno, Operation, Origin, Requester};
 use crate::quorum::Order;
@@ -31,8 +32,7 @@ impl Services {
     pub fn admin(&mut self, cx: &mut Cx<'_>, request: RequestId, command: AdminCommand) -> Result<(), Halt> {
         match command {
             AdminCommand::Socket { prefix, arguments } => {
-                let reply = self.socket_command(cx, &prefix, &arguments);
-                cx.out.push(Effect::AdminReply { request, reply });
+                self.socket_command(cx, Asker::Request(request), &prefix, arguments)?;
             }
             AdminCommand::Monitor { command, input } => {
                 let message =
@@ -58,60 +58,86 @@ impl Services {
         Ok(())
     }
 
-    /// `ceph tell mon.X`.
+    /// `ceph tell mon.X`: the admin socket's commands, for who may run them.
     pub(super) fn tell(
         &mut self,
         cx: &mut Cx<'_>,
         session: SessionId,
         tid: u64,
-        command: MCommand,
+        command: &MCommand,
     ) -> Result<(), Halt> {
         let Some(found) = self.sessions.find(session) else { return Ok(()) };
         let requester = found.requester.clone();
-        let reply = self.tell_reply(cx, &requester, &command);
-        let CommandReply { code, message, output } = reply;
-        let reply = mon_types::message::MCommandReply { code, message, output };
-        cx.out.reply(session, Message::from(reply).with_tid(tid), None);
+        let asker = Asker::Client { session, tid };
+        match self.understand_tell(&requester, command) {
+            Ok((prefix, arguments)) => self.socket_command(cx, asker, &prefix, arguments)?,
+            Err(refusal) => answer(cx, asker, refusal),
+        }
         Ok(())
     }
 
-    fn tell_reply(&mut self, cx: &mut Cx<'_>, requester: &Requester, command: &MCommand) -> CommandReply {
+    fn understand_tell(
+        &self,
+        requester: &Requester,
+        command: &MCommand,
+    ) -> Result<(String, BTreeMap<String, Value>), CommandReply> {
         if is_descriptions(&command.cmd) {
-            return self.descriptions(true);
+            return Ok(("get_command_descriptions".into(), BTreeMap::new()));
         }
         let text = command.cmd.concat();
-        let prefix = match self.table.validate(&text) {
-            Ok((desc, _)) if desc.flags.contains(Flags::TELL) => {
-                let prefix = desc.signature.prefix();
-                if !is_allowed(requester, desc, &prefix, &text) {
-                    let text = format!("access denied: {} has no caps for '{prefix}'", requester.entity);
-                    return CommandReply::refused(Errno::EACCES, text);
-                }
-                prefix
-            }
-            // The admin socket has commands that share their words with commands of the quorum.
-            Ok((desc, _)) if requester.caps.is_allow_all() && is_socket_command(&desc.signature.prefix()) => {
-                desc.signature.prefix()
-            }
-            Ok((desc, _)) => {
-                let prefix = desc.signature.prefix();
-                let text = format!("'{prefix}' is no command for one daemon: run 'ceph {prefix}'");
-                return CommandReply::refused(Errno::EINVAL, text);
-            }
-            // Commands of the admin socket that the table does not list ask for full rights.
-            Err(CommandError::Unknown(prefix)) if requester.caps.is_allow_all() => prefix,
-            Err(error) => return CommandReply::refused(Errno::EINVAL, error.to_string()),
-        };
-        let arguments: BTreeMap<String, Value> =
+        let mut arguments: BTreeMap<String, Value> =
             serde_json::from_str::<Map<String, Value>>(&text).unwrap_or_default().into_iter().collect();
-        self.socket_command(cx, &prefix, &arguments)
+        let Some(Value::String(prefix)) = arguments.remove("prefix") else {
+            return Err(CommandReply::refused(Errno::EINVAL, "a command is a JSON object with a prefix"));
+        };
+        // The table of the quorum says who may tell; what it does not list asks for full rights.
+        let allowed = match self.table.find(&prefix).filter(|desc| desc.flags.contains(Flags::TELL)) {
+            Some(desc) => is_allowed(requester, desc, &prefix, &text),
+            None if socket::find(&prefix).is_some() || self.table.find(&prefix).is_none() => {
+                requester.caps.is_allow_all()
+            }
+            None => {
+                let text = format!("'{prefix}' is no command for one daemon: run 'ceph {prefix}'");
+                return Err(CommandReply::refused(Errno::EINVAL, text));
+            }
+        };
+        if !allowed {
+            let text = format!("access denied: {} has no caps for '{prefix}'", requester.entity);
+            return Err(CommandReply::refused(Errno::EACCES, text));
+        }
+        Ok((prefix, arguments))
     }
 
     /// A command of the admin socket.
     fn socket_command(
         &mut self,
         cx: &mut Cx<'_>,
+        asker: Asker,
         prefix: &str,
+        arguments: BTreeMap<String, Value>,
+    ) -> Result<(), Halt> {
+        let reply = match socket::find(prefix) {
+            Some(SocketCommand { about: About::Process, words, .. }) => {
+                cx.out.push(Effect::ProcessCommand { asker, command: words, arguments });
+                return Ok(());
+            }
+            Some(SocketCommand { about: About::Monitor, words, .. }) => {
+                self.monitor_command(cx, words, &arguments)
+            }
+            None if self.table.find(prefix).is_some() => {
+                CommandReply::refused(Errno::EOPNOTSUPP, format!("'{prefix}' is not served by this monitor"))
+            }
+            None => CommandReply::refused(Errno::EINVAL, format!("unknown command '{prefix}': see 'help'")),
+        };
+        answer(cx, asker, reply);
+        Ok(())
+    }
+
+    /// One of those that are about the monitor.
+    fn monitor_command(
+        &mut self,
+        cx: &mut Cx<'_>,
+        words: &str,
         arguments: &BTreeMap<String, Value>,
     ) -> CommandReply {
         let form = match arguments.get("format").and_then(Value::as_str) {
@@ -124,16 +150,25 @@ impl Services {
             CommandReply::done(text)
         };
         let map = self.monmap.map().clone();
-        match prefix {
-            "help" => output(&json!(HELP.iter().copied().collect::<BTreeMap<_, _>>())),
-            "get_command_descriptions" => self.descriptions(true),
+        match words {
+            "help" => output(&socket::help()),
+            "get_command_descriptions" => output(&socket::descriptions()),
             "version" => output(&report::tell_version(&self.identity)),
             "git_version" => output(&json!({ "git_version": report::git_version(&self.identity) })),
             "mon_status" => output(&self.mon_status(cx, &map)),
-            "quorum enter" | "quorum_enter" => {
-                order(self, Order::QuorumEnter, "started responding to quorum")
+            "quorum_status" => {
+                let around = around!(self, cx, map);
+                let sight = report::Sight {
+                    around: &around,
+                    health: &self.health,
+                    sessions: &self.sessions,
+                    skews: &self.skews,
+                    quorum_age: cx.now.mono.saturating_sub(self.quorum_changed),
+                };
+                output(&report::quorum_status(&sight))
             }
-            "quorum exit" | "quorum_exit" => order(self, Order::QuorumExit, "stopped responding to quorum"),
+            "quorum enter" => order(self, Order::QuorumEnter, "started responding to quorum"),
+            "quorum exit" => order(self, Order::QuorumExit, "stopped responding to quorum"),
             "sync_force" => {
                 let sure = arguments.get("yes_i_really_mean_it").is_some_and(|value| match value {
                     Value::Bool(sure) => *sure,
@@ -155,6 +190,7 @@ impl Services {
                     Err(error) => CommandReply::refused(Errno::EINVAL, error.to_string()),
                 }
             }
+            "connection scores dump" => output(&report::connection_scores(&self.connection_scores)),
             "connection scores reset" => order(self, Order::ResetConnectionScores, ""),
             "sessions" => output(&report::sessions(&self.sessions)),
             "ops" | "dump_ops_in_flight" => output(&self.operations(cx)),
@@ -162,15 +198,7 @@ impl Services {
                 output(&json!({ "size": 0, "duration": 0, "ops": [] }))
             }
             "compact" => CommandReply::done("the store compacts itself"),
-            "config show" | "perf dump" | "connection scores dump" => {
-                let text = format!("'{prefix}' is served by the admin socket: ceph daemon <path> {prefix}");
-                CommandReply::refused(Errno::EOPNOTSUPP, text)
-            }
-            "injectargs" => {
-                let text = "options are set in the configuration file and read at start";
-                CommandReply::refused(Errno::EOPNOTSUPP, text)
-            }
-            other => CommandReply::refused(Errno::EINVAL, format!("unknown command '{other}': see 'help'")),
+            other => CommandReply::refused(Errno::EOPNOTSUPP, format!("'{other}' is not served here")),
         }
     }
 
@@ -192,6 +220,7 @@ impl Services {
             quorum_age: cx.now.mono.saturating_sub(self.quorum_changed),
             uptime: cx.now.mono.saturating_sub(self.started.unwrap_or(cx.now.mono)),
             sessions: &self.sessions,
+            outside_quorum: &self.outside_quorum,
         };
         report::mon_status(&self.identity, map, &state)
     }
@@ -211,28 +240,12 @@ impl Services {
     }
 }
 
-fn is_socket_command(prefix: &str) -> bool {
-    HELP.iter().any(|(name, _)| *name == prefix)
+/// Sends an answer to who asked.
+fn answer(cx: &mut Cx<'_>, asker: Asker, reply: CommandReply) {
+    match asker {
+        Asker::Request(request) => cx.out.push(Effect::AdminReply { request, reply }),
+        Asker::Client { session, tid } => {
+            cx.out.reply(session, Message::from(MCommandReply::from(reply)).with_tid(tid), None);
+        }
+    }
 }
-
-/// The admin socket's commands, in our words.
-const HELP: [(&str, &str); 18] = [
-    ("add_bootstrap_peer_hint", "probe this address as well"),
-    ("add_bootstrap_peer_hintv", "probe these addresses as well"),
-    ("compact", "compact the store"),
-    ("config show", "print the settings in use"),
-    ("connection scores dump", "print the connection scores that elections go by"),
-    ("connection scores reset", "forget the connection scores"),
-    ("dump_historic_ops", "print recent operations"),
-    ("get_command_descriptions", "print what commands there are, for programs"),
-    ("git_version", "print the commit that this is built from"),
-    ("help", "print what commands there are"),
-    ("mon_status", "print the state of this monitor"),
-    ("ops", "print operations that wait"),
-    ("perf dump", "print counters"),
-    ("quorum enter", "take part in the quorum again"),
-    ("quorum exit", "stay out of the quorum"),
-    ("sessions", "print client sessions"),
-    ("sync_force", "take the store's content from the others at the next start"),
-    ("version", "print the version"),
-];

@@ -106,7 +106,7 @@ impl Services {
             Message::MonCommand(_) | Message::MonGetVersion(_) | Message::Log(_) => {
                 self.ask(cx, session, tid, message);
             }
-            Message::Command(command) => self.tell(cx, session, tid, command)?,
+            Message::Command(command) => self.tell(cx, session, tid, &command)?,
             other => {
                 let text = format!("session {}: {} has no meaning here yet", session.0, other.name());
                 cx.out.log(crate::effect::Level::Debug, text);
@@ -152,7 +152,7 @@ impl Services {
         match &operation.message {
             Message::MonCommand(command) => {
                 if is_descriptions(&command.cmd) {
-                    return Err(Box::new(Answer::Command(self.descriptions(false))));
+                    return Err(Box::new(Answer::Command(self.descriptions())));
                 }
                 let requester = &operation.requester;
                 let parsed = self.parse_command(requester, command.fsid, &command.cmd, command.input.clone());
@@ -179,12 +179,10 @@ impl Services {
         }
     }
 
-    /// The commands that the CLI offers: those of the quorum, or those for `ceph tell`.
-    pub(super) fn descriptions(&self, tell: bool) -> CommandReply {
-        use crate::command::table::Flags;
+    /// The commands to the quorum that the CLI offers.
+    pub(super) fn descriptions(&self) -> CommandReply {
         // Stock lists everything to everybody, hidden commands too: `ceph version` is one of them.
-        let json = self.table.descriptions_json(|command| !tell || command.flags.contains(Flags::TELL));
-        CommandReply::output(json)
+        CommandReply::output(self.table.descriptions_json(|_| true))
     }
 
     /// Further tickets, rotating secrets.

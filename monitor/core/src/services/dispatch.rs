@@ -218,10 +218,7 @@ fn to_message(operation: &Operation, answer: Answer) -> Option<Message> {
     match (answer, &operation.message) {
         (Answer::Nothing, _) => None,
         (Answer::Message(message), _) => Some(*message),
-        (Answer::Command(reply), Message::Command(_)) => {
-            let CommandReply { code, message, output } = reply;
-            Some(MCommandReply { code, message, output }.into())
-        }
+        (Answer::Command(reply), Message::Command(_)) => Some(MCommandReply::from(reply).into()),
         (Answer::Command(reply), Message::MonCommand(command)) => {
             let CommandReply { code, message, output } = reply;
             Some(

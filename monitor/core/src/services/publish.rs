@@ -62,6 +62,14 @@ impl Services {
             status.members.push(Member { name: name.into(), behind, ..Member::default() });
         }
         self.fill_status(cx, &mut status);
+        let scores = consensus.connection_scores();
+        if *scores != self.connection_scores {
+            self.connection_scores.clone_from(scores);
+        }
+        self.outside_quorum = match self.quorum {
+            Some(_) => BTreeSet::new(),
+            None => consensus.outside_quorum(),
+        };
         if status != *self.published {
             self.published = Arc::new(status);
             cx.out.push(Effect::PublishStatus(self.published.clone()));

@@ -7,3 +7,4 @@ mod harness;
 mod log_and_health;
 mod membership;
 mod subscriptions;
+mod tell;

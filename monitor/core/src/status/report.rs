@@ -2,11 +2,12 @@
 //!
 //! Services that are not here yet appear as in a stock cluster without OSDs, mgr and file systems.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use mon_types::addr::{AddrVec, EntityAddr};
+use mon_types::connection_tracker::ConnectionTracker;
 use mon_types::entity::EntityType;
 use mon_types::features::{Features, MonFeatures};
 use mon_types::id::Rank;
@@ -44,6 +45,7 @@ pub(crate) struct State<'a> {
     pub(crate) quorum_age: Duration,
     pub(crate) uptime: Duration,
     pub(crate) sessions: &'a Sessions,
+    pub(crate) outside_quorum: &'a BTreeSet<String>,
 }
 
 /// How a command is treated; none when there is no such command here.
@@ -219,7 +221,7 @@ fn modules(release: Release) -> [&'static str; 3] {
     if release >= Release::Tentacle { ["iostat", "nfs", "nvmeof"] } else { ["iostat", "nfs", "restful"] }
 }
 
-fn quorum_status(sight: &Sight<'_>) -> Value {
+pub(crate) fn quorum_status(sight: &Sight<'_>) -> Value {
     let around = sight.around;
     let map = around.monmap;
     let (ranks, names) = members(map, around.quorum);
@@ -268,7 +270,7 @@ pub(crate) fn mon_status(identity: &Identity, map: &MonMap, state: &State<'_>) -
             "quorum_mon": render::features(mon_features),
         }),
     );
-    put("outside_quorum", json!([]));
+    put("outside_quorum", json!(state.outside_quorum));
     let outside = |addrs: &&AddrVec| map.rank_of_addrs(addrs).is_none();
     let hints = identity.extra_probe_peers.iter().filter(outside).map(render::addrvec);
     put("extra_probe_peers", hints.collect());
@@ -279,6 +281,33 @@ pub(crate) fn mon_status(identity: &Identity, map: &MonMap, state: &State<'_>) -
     put("stretch_mode", map.stretch_mode.into());
     out.into()
 }
+
+/// `ceph tell mon.X connection scores dump`.
+pub(crate) fn connection_scores(tracker: &ConnectionTracker) -> Value {
+    let reports = tracker.reports.values().map(|report| {
+        let peer_scores = report.history.iter().map(|(peer, score)| {
+            let alive = report.current.get(peer).copied().unwrap_or(false);
+            json!({ "peer_rank": peer, "peer_score": score, "peer_alive": alive })
+        });
+        json!({
+            "rank": report.rank,
+            "epoch": report.epoch,
+            "version": report.epoch_version,
+            "peer_scores": peer_scores.collect::<Value>(),
+        })
+    });
+    json!({
+        "rank": tracker.rank,
+        "epoch": tracker.epoch,
+        "version": tracker.version,
+        "half_life": tracker.half_life_s,
+        "persist_interval": PERSIST_INTERVAL,
+        "reports": reports.collect::<Value>(),
+    })
+}
+
+/// After how many changes scores are stored (`mon_elector_ping...`: stock's default, and ours).
+const PERSIST_INTERVAL: u64 = 10;
 
 /// How many peers of which kind show which features.
 fn feature_map(identity: &Identity, sessions: &Sessions, mons: u64) -> Value {

@@ -49,6 +49,22 @@ pub(crate) struct Who {
     pub(crate) cluster: String,
 }
 
+/// An option as it is in effect.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    pub(crate) spec: &'static Spec,
+    pub(crate) value: String,
+    pub(crate) default: String,
+    /// Ceph's word for where the value comes from, unless it is a default.
+    pub(crate) source: Option<&'static str>,
+}
+
+impl Shown {
+    pub(crate) fn is_changed(&self) -> bool {
+        self.value != self.default
+    }
+}
+
 /// The options as given, and what was given but is not known.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
@@ -171,9 +187,14 @@ impl Options {
         BadValue { option: name.into(), value, origin: source.to_string(), why: why.to_string() }
     }
 
-    /// All options with their values in effect, for `config show`.
-    pub(crate) fn in_effect(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
-        TABLE.iter().map(|spec| (spec.name, self.text(spec.name).unwrap_or_default()))
+    /// All options with their values in effect.
+    pub(crate) fn in_effect(&self) -> impl Iterator<Item = Shown> + '_ {
+        TABLE.iter().map(|spec| Shown {
+            spec,
+            value: self.text(spec.name).unwrap_or_default(),
+            default: self.expand(spec.default, 0),
+            source: self.values.get(spec.name).and_then(|(source, _)| source.word()),
+        })
     }
 
     fn raw(&self, name: &str) -> (Source, String) {
@@ -226,6 +247,18 @@ impl Options {
             }
             _ => return None,
         })
+    }
+}
+
+impl Source {
+    /// The word for it in `config diff`.
+    fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::Default | Self::DefaultFlag => None,
+            Self::CephConf { .. } | Self::Yaml(_) => Some("file"),
+            Self::Environment(_) => Some("env"),
+            Self::CommandLine => Some("cmdline"),
+        }
     }
 }
 
