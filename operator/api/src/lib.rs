@@ -27,8 +27,8 @@ pub use spec::{
     SecretRef, StorageRequests, StorageSpec, UpdateSpec, UpdateStrategy, VolumeFate,
 };
 pub use status::{
-    CauseOfOutage, Condition, ConditionStatus, Endpoints, Finished, HealingStatus, MemberState, MemberStatus,
-    MonClusterStatus, Operation, OperationKind, OperationResult, PaxosStatus, QuorumState, QuorumStatus,
-    Replaced, RequestResult, RequestStatus, RolledVersion, Step,
+    Candidate, CauseOfOutage, Condition, ConditionStatus, Endpoints, Finished, HealingStatus, MemberState,
+    MemberStatus, MonClusterStatus, Operation, OperationKind, OperationResult, PaxosStatus, QuorumState,
+    QuorumStatus, Recovery, Replaced, RequestResult, RequestStatus, RolledVersion, Step,
 };
 pub use validated::{Invalid, ValidatedCluster};

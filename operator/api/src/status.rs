@@ -58,6 +58,9 @@ pub struct MonClusterStatus {
     /// The last request that was taken up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestStatus>,
+    /// What people can do about a quorum that is lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
     /// What clients need.
     pub endpoints: Endpoints,
     /// Conditions.
@@ -146,6 +149,30 @@ pub enum RequestResult {
     Done,
     /// It was not done, or given up.
     Refused,
+}
+
+/// What people can do about a quorum that is lost. The operator itself never makes a smaller map.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Recovery {
+    /// Whose store has the newest data, best first.
+    #[schemars(length(max = 32))]
+    pub candidates: Vec<Candidate>,
+    /// What to do, in a few sentences.
+    #[schemars(length(max = 1024))]
+    pub advice: String,
+}
+
+/// A member whose store is a candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// Its name.
+    pub name: MemberName,
+    /// Whether it answers now.
+    pub reachable: bool,
+    /// The newest Paxos version that it has, as far as was ever seen.
+    pub last_committed: u64,
 }
 
 /// What clients need.

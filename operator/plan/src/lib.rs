@@ -16,9 +16,16 @@
 //! As the status goes first, an operation is written down before its first side effect.
 
 mod action;
+mod cause;
 mod decision;
 mod observation;
+mod operation;
+mod placement;
 mod plan;
+mod planner;
+mod report;
+mod row;
+mod view;
 
 pub use action::{Action, MonitorCall, Role, SupportKind, Target, Verb};
 pub use decision::{Decision, Event, EventKind, Reason, Requeue, Row};
