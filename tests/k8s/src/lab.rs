@@ -20,13 +20,19 @@ mod pki;
 mod process;
 
 use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use rustix::process::Pid;
+use rustix::thread::LinkNameSpaceType;
+
 use crate::wait;
+
+pub(crate) use disk::empty;
 
 /// Where a lab keeps its files, and which programs it runs.
 #[derive(Debug, Clone)]
@@ -146,6 +152,22 @@ impl Lab {
             let _ = node::ctr(self, number).args(["images", "rm", name]).output();
             run(node::ctr(self, number).args(["images", "tag", image, name]))
         })
+    }
+
+    /// The process of a container; none when it does not run.
+    pub(crate) fn container_process(&self, node: usize, id: &str) -> Result<Option<Pid>> {
+        let tasks = output(node::ctr(self, node).args(["tasks", "ls"]))?;
+        let line = tasks.lines().find(|line| line.starts_with(id) && line.contains("RUNNING"));
+        let pid = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+        Ok(pid.and_then(Pid::from_raw))
+    }
+
+    /// Moves the calling thread, and all that it starts from now on, into the namespace of the control plane.
+    pub(crate) fn enter(&self) -> Result<()> {
+        let namespace = File::open(format!("/run/netns/{CONTROL}"))?;
+        let kind = Some(LinkNameSpaceType::Network);
+        rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)
+            .context("cannot enter the lab's network")
     }
 
     /// The folder behind a local volume, by the volume's name.

@@ -3,11 +3,15 @@
 //!
 //! With `KUBECONFIG` set, the cluster that it names is used instead of one of our own.
 
-#![allow(dead_code, reason = "the scenarios follow")]
-
+mod cluster;
 mod kube;
 mod lab;
+mod load;
+mod runner;
+mod scenario;
+mod timings;
 mod wait;
+mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,6 +21,8 @@ use clap::{Parser, Subcommand};
 
 use crate::kube::Kube;
 use crate::lab::Lab;
+use crate::timings::Timings;
+use crate::world::World;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask k8s")]
@@ -76,6 +82,12 @@ enum Command {
         /// n1, n2, ...
         node: String,
     },
+    /// Run the scenarios, on a cluster that is made for it and ended afterwards (`KEEP=1`: left as it is).
+    Test {
+        /// Only those whose name contains this.
+        #[arg(default_value = "")]
+        filter: String,
+    },
     /// kubectl as the administrator, with our plugin.
     Kubectl {
         /// What kubectl is asked for.
@@ -130,10 +142,37 @@ fn run(places: &Places, command: Command) -> Result<ExitCode> {
         Command::NodeReturn { node } => own(&kube)?.return_node(lab::node_number(&node)?)?,
         Command::Partition { node } => own(&kube)?.cut(lab::node_number(&node)?)?,
         Command::Heal { node } => own(&kube)?.mend(lab::node_number(&node)?)?,
+        Command::Test { filter } => return test(&kube, places, &filter),
         Command::Kubectl { arguments } => return passed_on(kube.kubectl().args(arguments)),
         Command::Helm { arguments } => return passed_on(kube.helm().args(arguments)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs scenarios. Without `KEEP`, in a lab of their own from nothing; with it, in the one that is up.
+fn test(kube: &Kube, places: &Places, filter: &str) -> Result<ExitCode> {
+    let keep = std::env::var_os("KEEP").is_some();
+    let world = World { kube: kube.clone(), timings: Timings::default(), stock: places.stock.clone() };
+    let Some(lab) = kube.lab() else {
+        return Ok(if runner::run(&world, filter) { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    };
+    if let Some(obstacle) = lab.obstacle() {
+        runner::skip_all(&obstacle, filter);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let _lock = lab.lock()?;
+    if !keep || lab.nodes().is_none() {
+        let start = std::time::Instant::now();
+        lab.up(NODES, &kube.images()?)?;
+        println!("a Kubernetes of {NODES} nodes: {:.0} s", start.elapsed().as_secs_f64());
+    }
+    // From here on we are where services have their addresses.
+    lab.enter()?;
+    let ok = runner::run(&world, filter);
+    if !keep {
+        lab.down()?;
+    }
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn own(kube: &Kube) -> Result<&Lab> {

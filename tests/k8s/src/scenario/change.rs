@@ -1,0 +1,70 @@
+//! Changes that restart monitors.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::wait;
+use crate::world::{PATIENCE, World};
+
+/// Names for the image that differ, so that changing to one is a change.
+const OTHER: &str = "localhost/moncluster-next";
+
+/// A new image: peons first, the leader last and after it has handed over.
+pub(super) fn rolled(world: &World) -> Result<()> {
+    let cluster = world.baseline()?;
+    let load = world.load(&cluster)?;
+    let leader = cluster.leader()?;
+    let epoch = election_epoch(&cluster)?;
+    let mark = load.now();
+    let image = change_image(world, &cluster)?;
+    let order = wait_rolled(&cluster, &image)?;
+    ensure!(order.last() == Some(&leader), "the leader mon.{leader} was not restarted last: {order:?}");
+    let ceilings = (Duration::from_millis(200), Duration::from_secs(1));
+    world.timings.time(
+        "rolling change: gaps over 0.2 s in sum",
+        load.gaps_over(mark, ceilings.0),
+        ceilings.1,
+    );
+    world.timings.time("rolling change: longest write gap", load.longest_gap(mark), ceilings.1);
+    // Two for each peon that leaves and comes back, and for the leader.
+    println!("    election epochs: {} -> {}", epoch, election_epoch(&cluster)?);
+    world.finish(load)
+}
+
+/// Gives the cluster an image of another name; its reference.
+pub(super) fn change_image(world: &World, cluster: &Cluster) -> Result<String> {
+    let object = cluster.object()?.context("no MonCluster")?;
+    let now = object["spec"]["image"]["tag"].as_str().unwrap_or_default();
+    let tag = if now == "one" { "two" } else { "one" };
+    let image = format!("{OTHER}:{tag}");
+    let source = concat!("localhost/moncluster:", env!("CARGO_PKG_VERSION"));
+    world.lab()?.tag_image(source, &image)?;
+    cluster.patch(json!({"image": {"repository": OTHER, "tag": tag}}))?;
+    Ok(image)
+}
+
+/// Waits until every member runs an image; the order in which they came to it.
+pub(super) fn wait_rolled(cluster: &Cluster, image: &str) -> Result<Vec<String>> {
+    let mut order: Vec<String> = Vec::new();
+    wait::until("every member to be restarted", PATIENCE + PATIENCE, || {
+        let members = cluster.members()?;
+        for member in &members {
+            let pod = cluster.pod(&member.pod)?.unwrap_or_default();
+            let runs = |container: &Value| container["image"] == *image;
+            let changed = pod["spec"]["containers"].as_array().into_iter().flatten().any(runs);
+            if changed && !order.contains(&member.name) {
+                order.push(member.name.clone());
+            }
+        }
+        Ok((order.len() == members.len() && cluster.is_full(members.len())?).then_some(()))
+    })
+    .with_context(|| cluster.story())?;
+    Ok(order)
+}
+
+fn election_epoch(cluster: &Cluster) -> Result<u64> {
+    Ok(cluster.status()?["quorum"]["electionEpoch"].as_u64().unwrap_or_default())
+}
