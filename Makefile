@@ -1,10 +1,13 @@
 # One-liners over `cargo xtask`; the logic is in xtask/.
 CARGO ?= cargo
 
-.PHONY: demo test check fix interop setup
+.PHONY: demo demo-k8s test check fix interop setup
 
 demo: rust ## three monitors, the stock ceph command, a leader's death: from nothing, step by step
 	$(CARGO) xtask demo
+
+demo-k8s: rust ## a Kubernetes on this machine (or that of KUBECONFIG): chart, three monitors, scaling, a dead node
+	$(CARGO) xtask k8s demo
 
 test: rust ## the gate: format, lints, tests, docs, tidy, interop with stock Ceph
 	$(CARGO) xtask test

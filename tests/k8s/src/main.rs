@@ -4,6 +4,7 @@
 //! With `KUBECONFIG` set, the cluster that it names is used instead of one of our own.
 
 mod cluster;
+mod demo;
 mod kube;
 mod lab;
 mod load;
@@ -88,6 +89,8 @@ enum Command {
         #[arg(default_value = "")]
         filter: String,
     },
+    /// Show what the operator does, on a cluster that is made for it (`KEEP=1`: left up), or on that of KUBECONFIG.
+    Demo,
     /// kubectl as the administrator, with our plugin.
     Kubectl {
         /// What kubectl is asked for.
@@ -143,6 +146,7 @@ fn run(places: &Places, command: Command) -> Result<ExitCode> {
         Command::Partition { node } => own(&kube)?.cut(lab::node_number(&node)?)?,
         Command::Heal { node } => own(&kube)?.mend(lab::node_number(&node)?)?,
         Command::Test { filter } => return test(&kube, places, &filter),
+        Command::Demo => show(&kube)?,
         Command::Kubectl { arguments } => return passed_on(kube.kubectl().args(arguments)),
         Command::Helm { arguments } => return passed_on(kube.helm().args(arguments)),
     }
@@ -173,6 +177,20 @@ fn test(kube: &Kube, places: &Places, filter: &str) -> Result<ExitCode> {
         lab.down()?;
     }
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show(kube: &Kube) -> Result<()> {
+    let Some(lab) = kube.lab() else { return demo::demo(kube) };
+    if let Some(obstacle) = lab.obstacle() {
+        bail!("no Kubernetes can run here: {obstacle}; set KUBECONFIG to use one that exists");
+    }
+    let _lock = lab.lock()?;
+    lab.up(NODES, &kube.images()?)?;
+    let shown = demo::demo(kube);
+    if std::env::var_os("KEEP").is_none() {
+        lab.down()?;
+    }
+    shown
 }
 
 fn own(kube: &Kube) -> Result<&Lab> {

@@ -12,6 +12,8 @@ mod partition;
 mod pod;
 mod scale;
 
+pub(crate) use pod::delete_and_wait;
+
 use crate::runner::Run;
 
 /// A scenario.

@@ -15,7 +15,10 @@ struct Rule {
 /// Sockets, threads, files, clocks: not for the crates that are pure.
 const OUTSIDE: &[&str] = &["tokio", "rustix", "socket2", "rocksdb", "axum", "tempfile"];
 
-const RULES: [Rule; 12] = [
+/// For what only decides: not even a client of Kubernetes.
+const PURE: &[&str] = &["tokio", "rustix", "socket2", "rocksdb", "axum", "tempfile", "kube", "rand"];
+
+const RULES: [Rule; 18] = [
     Rule { name: "mon-derive", may_use: &[], must_not_use: OUTSIDE },
     Rule { name: "mon-types", may_use: &["mon-derive"], must_not_use: OUTSIDE },
     Rule { name: "mon-cephx", may_use: &["mon-types"], must_not_use: OUTSIDE },
@@ -41,6 +44,20 @@ const RULES: [Rule; 12] = [
         name: "mon-sim",
         may_use: &["mon-types", "mon-cephx", "mon-store", "mon-core"],
         must_not_use: &["tokio", "rocksdb"],
+    },
+    Rule { name: "moncluster-api", may_use: &[], must_not_use: OUTSIDE },
+    Rule { name: "moncluster-plan", may_use: &["moncluster-api"], must_not_use: PURE },
+    Rule { name: "moncluster-memapi", may_use: &["moncluster-api"], must_not_use: &["rocksdb"] },
+    Rule {
+        name: "moncluster-operator",
+        may_use: &["moncluster-api", "moncluster-plan"],
+        must_not_use: &["rocksdb"],
+    },
+    Rule { name: "kubectl-moncluster", may_use: &["moncluster-api"], must_not_use: &["rocksdb"] },
+    Rule {
+        name: "moncluster-k8s",
+        may_use: &["mon-client", "mon-sim", "mon-types"],
+        must_not_use: &["rocksdb"],
     },
     Rule { name: "mon-interop", may_use: &[], must_not_use: &[] },
     Rule { name: "xtask", may_use: &[], must_not_use: &[] },

@@ -61,7 +61,7 @@ pub(super) fn container_killed(world: &World) -> Result<()> {
 }
 
 /// Deletes a member's pod and waits until another of the same name is in quorum.
-pub(super) fn delete_and_wait(cluster: &Cluster, member: &Member) -> Result<()> {
+pub(crate) fn delete_and_wait(cluster: &Cluster, member: &Member) -> Result<()> {
     let uid = |pod: Option<serde_json::Value>| pod.map(|pod| pod["metadata"]["uid"].clone());
     let before = uid(cluster.pod(&member.pod)?);
     cluster.delete_pod(&member.pod)?;
