@@ -12,6 +12,7 @@
 
 mod bootstrap;
 mod learner;
+mod leaving;
 mod membership;
 mod ping;
 mod quorum;
@@ -40,11 +41,12 @@ use crate::paxos::{Paxos, PaxosEvent};
 use crate::peer_liveness::Liveness;
 use crate::probe::Probe;
 use crate::quorum::{Order, QuorumView, ReadId};
-use crate::sync::{Provider, Requester, SyncMarks};
+use crate::sync::{Provider, Requester, SyncMarks, SyncOrder};
 use crate::timecheck::{ClockReport, Timecheck};
 
 pub use crate::role::Role;
-pub(crate) use step_down::Stepping;
+pub(crate) use leaving::Leaving;
+pub(crate) use step_down::{Stepping, Then};
 
 /// What the consensus tells the services.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +91,7 @@ pub struct Consensus {
     pub(crate) sync: Option<Requester>,
     pub(crate) provider: Provider,
     pub(crate) marks: SyncMarks,
+    pub(crate) order: SyncOrder,
     pub(crate) timecheck: Timecheck,
     pub(crate) view: Option<QuorumView>,
     /// Learner: whom we follow.
@@ -98,6 +101,10 @@ pub struct Consensus {
     /// An election that we want to start as soon as the pause after the last one allows.
     pub(crate) election_wanted: bool,
     pub(crate) stepping: Option<Stepping>,
+    /// The map holds us no more.
+    pub(crate) leaving: Option<Leaving>,
+    /// Since when we are in no quorum, none while we are in one.
+    pub(crate) outside_since: Option<Duration>,
     /// Told to stay out.
     pub(crate) exited: bool,
     pub(crate) next_ping: Duration,
@@ -130,6 +137,7 @@ impl Consensus {
             probe: Probe::default(),
             sync: None,
             provider: Provider::default(),
+            order: SyncOrder::default(),
             timecheck: Timecheck::default(),
             map_is_ours_to_keep: known,
             learners: BTreeMap::new(),
@@ -141,6 +149,8 @@ impl Consensus {
             following: None,
             election_wanted: false,
             stepping: None,
+            leaving: None,
+            outside_since: None,
             exited: false,
             next_ping: Duration::ZERO,
             active_since: None,
@@ -163,6 +173,10 @@ impl Consensus {
     /// # Errors
     /// When we must stop.
     pub fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
+        self.outside_since = Some(cx.now.mono);
+        if self.joined && self.map_is_ours_to_keep && self.members.me().is_none() && !self.is_learner() {
+            self.begin_to_leave(cx, "the newest monmap in our store");
+        }
         self.publish_peers(cx, true);
         self.bootstrap(cx, "started")
     }
@@ -223,6 +237,9 @@ impl Consensus {
         self.tick_timecheck(cx);
         self.tick_sync(cx)?;
         self.settle(cx)?;
+        self.tick_sync_order(cx);
+        self.tick_leaving(cx)?;
+        self.tick_survivor(cx)?;
         self.tick_probe(cx)?;
         self.tick_preface(cx)?;
         self.settle(cx)
@@ -238,10 +255,14 @@ impl Consensus {
             self.probe_deadline(),
             self.sync_deadline(),
             self.step_down_deadline(),
+            self.leaving_deadline(),
+            self.survivor_deadline(),
             self.timecheck_deadline(),
             self.preface_deadline(),
-            (self.members.size() > 1 || self.role == Role::Learner || !self.extra_peers.is_empty())
-                .then_some(self.next_ping),
+            (self.members.others().next().is_some()
+                || self.role == Role::Learner
+                || !self.extra_peers.is_empty())
+            .then_some(self.next_ping),
         ]
         .into_iter()
         .flatten()
@@ -254,12 +275,10 @@ impl Consensus {
     /// When we must stop.
     pub fn obey(&mut self, cx: &mut Cx<'_>, order: Order) -> Result<(), Halt> {
         match order {
-            Order::StepDown => self.step_down(cx, false)?,
-            Order::QuorumExit => {
-                self.exited = true;
-                self.bootstrap(cx, "told to leave the quorum")?;
-            }
+            Order::StepDown => self.step_down(cx, Then::TakePart)?,
+            Order::QuorumExit => self.step_down(cx, Then::StayOut)?,
             Order::QuorumEnter => {
+                self.forget_exit();
                 // Whoever is not out would only lose the quorum that it is in.
                 if std::mem::take(&mut self.exited) {
                     self.bootstrap(cx, "told to enter the quorum")?;
@@ -285,7 +304,7 @@ impl Consensus {
     /// # Errors
     /// [`Halt::Terminated`], now or from a later call.
     pub fn terminate(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
-        self.step_down(cx, true)?;
+        self.step_down(cx, Then::Terminate)?;
         self.settle(cx)
     }
 

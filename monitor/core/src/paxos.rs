@@ -31,7 +31,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mon_types::addr::AddrVec;
 use mon_types::id::{Pn, Rank, Version};
-use mon_types::kv::{KvRead, StoreError, Transaction};
+use mon_types::kv::{KvRead, Op, StoreError, Transaction};
 use mon_types::message::{MMonPaxos, PaxosOp};
 
 use crate::config::Config;
@@ -170,6 +170,16 @@ impl Paxos {
     /// What we accepted and do not know to be decided.
     pub(crate) fn uncommitted(&self) -> Option<log::Uncommitted> {
         self.log.uncommitted().cloned()
+    }
+
+    /// The monmap in what we accepted, if that changes the map.
+    pub(crate) fn accepted_map(&self) -> Option<mon_types::monmap::MonMap> {
+        self.log.uncommitted().and_then(|accepted| begin::map_in(&accepted.value))
+    }
+
+    /// Whether all promises and acceptances are on disk.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        self.writes.iter().all(|(_, what)| matches!(what, Write::Commit(_)))
     }
 
     /// The promises, to be put back after the store was wiped, and nothing else any more.
@@ -347,7 +357,8 @@ impl Paxos {
     }
 
     fn persist(&mut self, cx: &mut Cx<'_>, write: Transaction, what: Write) -> WriteId {
-        let sync = !matches!(what, Write::Commit(_));
+        // Who is removed by a map stops soon, and cannot tell those who stay of it a second time.
+        let sync = !matches!(what, Write::Commit(_)) || changes_monmap(&write);
         let id = cx.out.persist(write, sync);
         if sync {
             self.gate = Some(id);
@@ -362,4 +373,8 @@ impl Paxos {
     fn bootstrap(&mut self, why: impl Into<String>) {
         self.events.push(PaxosEvent::Bootstrap(why.into()));
     }
+}
+
+fn changes_monmap(write: &Transaction) -> bool {
+    write.ops().iter().any(|op| matches!(op, Op::Put { prefix, .. } if prefix == "monmap"))
 }

@@ -100,18 +100,15 @@ impl Consensus {
                 Role::Synchronizing | Role::Learner => {}
             }
         }
-        if self.role == Role::Probing
-            && self.members.size() + self.extra_peers.len() > 1
-            && cx.now.mono >= self.probe.next
-        {
+        if self.probe_deadline().is_some_and(|due| cx.now.mono >= due) {
             self.send_probes(cx);
         }
         Ok(())
     }
 
     pub(crate) fn probe_deadline(&self) -> Option<Duration> {
-        let probing = self.role == Role::Probing && self.members.size() + self.extra_peers.len() > 1;
-        probing.then_some(self.probe.next)
+        let peers = self.members.others().next().is_some() || !self.extra_peers.is_empty();
+        (self.role == Role::Probing && peers).then_some(self.probe.next)
     }
 
     pub(crate) fn handle_probe(&mut self, cx: &mut Cx<'_>, from: &AddrVec, m: MMonProbe) -> Result<(), Halt> {
@@ -198,13 +195,19 @@ impl Consensus {
             self.with_elector(cx, |elector, cx, scene| elector.propose_again(cx, scene, from));
             return Ok(());
         }
+        if self.leaving.is_some() {
+            let has = map.epoch >= self.members.monmap().epoch;
+            return self.note_told(self.members.rank_of(from).filter(|_| has));
+        }
         if self.exited {
             return Ok(());
         }
         if let Some(kind) = self.sync_needed(m) {
-            return self.start_sync(cx, from, kind);
+            let asked = self.order.is_fresh(from, cx.now.mono, self.config.probe_interval);
+            return if asked { Ok(()) } else { self.start_sync(cx, from, kind) };
         }
         if self.marks.must_sync() {
+            self.order.refused(from, cx.now.mono);
             return Ok(());
         }
         self.probe.level.extend(self.members.rank_of(from));
@@ -253,7 +256,8 @@ impl Consensus {
     fn sync_needed(&self, m: &MMonProbe) -> Option<Kind> {
         let ours = self.paxos.last_committed();
         let (first, last) = (m.paxos_first_version, m.paxos_last_version);
-        let floor = self.marks.floor.max(self.paxos.last_committed());
+        // While our own store is whole it must not be exchanged for less.
+        let floor = self.marks.floor_of_source().max(self.paxos.last_committed());
         if self.marks.must_sync() && last < floor && !bug::is_on(Bug::FloorIgnored) {
             // It has less than we have, or had before a sync that was cut short.
             return None;

@@ -1,6 +1,7 @@
 //! Store sync: a monitor that is too far behind copies from one that is not.
 
 mod marks;
+mod order;
 mod prefixes;
 mod provider;
 mod requester;
@@ -16,9 +17,11 @@ use crate::cx::Cx;
 use crate::effect::{Halt, Level, WriteId};
 
 pub(crate) use marks::SyncMarks;
+pub(crate) use order::SyncOrder;
 pub(crate) use provider::Provider;
 pub(crate) use requester::{Kind, Requester};
 
+use marks::Kept;
 use provider::Wish;
 use requester::Stage;
 
@@ -32,20 +35,13 @@ impl Consensus {
         self.leave(cx);
         self.elector.withdraw();
         self.role = Role::Synchronizing;
-        let mut after = None;
-        let mut ask = match kind {
-            Kind::Full => {
-                let mut write = requester::wipe();
-                let last = self.paxos.last_committed();
-                let accepted = self.paxos.uncommitted();
-                let promises = self.paxos.wipe();
-                write.append(promises);
-                self.marks.begin(&mut write, self.members.monmap().to_bytes(), last, accepted);
-                after = Some(cx.out.persist(write, true));
-                MMonSync::new(SyncOp::CookieFull, 0)
-            }
-            Kind::Recent => MMonSync::new(SyncOp::CookieRecent, 0),
+        // From here on we may be half synced at any moment, which makes us no source for anybody.
+        self.provider.close_all();
+        let op = match kind {
+            Kind::Full => SyncOp::CookieFull,
+            Kind::Recent => SyncOp::CookieRecent,
         };
+        let mut ask = MMonSync::new(op, 0);
         ask.last_committed = self.paxos.last_committed();
         self.sync = Some(Requester {
             provider: provider.clone(),
@@ -53,9 +49,23 @@ impl Consensus {
             stage: Stage::Asking,
             start: self.paxos.last_committed(),
             reached: self.paxos.last_committed(),
+            wiped: false,
             deadline: cx.now.mono + self.config.sync_timeout,
         });
-        cx.out.send(provider, ask, after);
+        cx.out.send(provider, ask, None);
+        Ok(())
+    }
+
+    /// Makes room for a copy. Not before its first part is here: a store that is whole must not be given up for a
+    /// provider that may be about to give up its own for us.
+    fn wipe(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
+        let mut write = requester::wipe();
+        let last = self.paxos.last_committed();
+        let value = self.paxos.values(cx.store, last, usize::MAX)?.remove(&last);
+        let kept = Kept { last, value, accepted: self.paxos.uncommitted() };
+        write.append(self.paxos.wipe());
+        self.marks.begin(&mut write, self.members.monmap().to_bytes(), kept);
+        cx.out.persist(write, true);
         Ok(())
     }
 
@@ -113,10 +123,14 @@ impl Consensus {
         let Some(sync) = self.sync.as_mut().filter(|sync| sync.provider == *from) else { return Ok(()) };
         sync.deadline = cx.now.mono + self.config.sync_timeout;
         match (m.op, sync.stage) {
-            (SyncOp::NoCookie, _) => return self.bootstrap(cx, "the provider gave up the sync"),
+            (SyncOp::NoCookie, _) => {
+                self.order.refused(from, cx.now.mono);
+                return self.bootstrap(cx, "the provider gave up the sync");
+            }
             (SyncOp::Cookie, Stage::Asking) => {
                 sync.stage = Stage::Copying { cookie: m.cookie };
                 sync.start = m.last_committed;
+                self.order.consented(from);
                 cx.out.send(from, MMonSync::new(SyncOp::GetChunk, m.cookie), None);
             }
             (SyncOp::Chunk | SyncOp::LastChunk, Stage::Copying { cookie }) if cookie == m.cookie => {
@@ -136,6 +150,10 @@ impl Consensus {
             Ok(copies) => copies,
             Err(error) => return self.bootstrap(cx, &format!("a sync chunk does not decode: {error}")),
         };
+        let wiped = self.sync.as_mut().is_some_and(|sync| std::mem::replace(&mut sync.wiped, true));
+        if !wiped {
+            self.wipe(cx)?;
+        }
         // Not synced: until the end mark, a crash makes all of it worthless anyway.
         let write = cx.out.persist(copies, false);
         if m.op == SyncOp::LastChunk {
@@ -163,17 +181,22 @@ impl Consensus {
 
     /// The last steps of a full sync wait for the disk.
     pub(crate) fn sync_persisted(&mut self, cx: &mut Cx<'_>, id: WriteId) -> Result<(), Halt> {
+        if self.order.is_dropped(id) {
+            self.marks.forced = false;
+            return self.bootstrap(cx, "the order to sync is dropped");
+        }
         let Some(sync) = &mut self.sync else { return Ok(()) };
         match sync.stage {
             Stage::Finishing { write } if id >= write => {
                 let Some(mut complete) = requester::completion(cx.store, sync.start, sync.reached)? else {
                     return self.bootstrap(cx, "the copy lacks a value");
                 };
-                self.marks.end(&mut complete, sync.reached);
+                self.marks.end(&mut complete, sync.reached)?;
                 sync.stage = Stage::Ending { write: cx.out.persist(complete, true) };
                 Ok(())
             }
             Stage::Ending { write } if id >= write => {
+                self.sync = None;
                 self.paxos.reload(cx.store)?;
                 cx.out.log(Level::Info, format!("synced up to {}", self.paxos.last_committed()));
                 self.outcomes.push(Outcome::StoreReplaced);
@@ -191,14 +214,31 @@ impl Consensus {
         if waits { self.bootstrap(cx, "the provider's session was reset") } else { Ok(()) }
     }
 
+    /// The provider's process is gone, which matters only while it has something to send.
+    pub(crate) fn sync_provider_lost(&mut self, cx: &mut Cx<'_>, peer: &AddrVec) -> Result<(), Halt> {
+        match &self.sync {
+            Some(sync) if sync.provider == *peer && !sync.has_all() => {
+                self.bootstrap(cx, "the sync's provider is gone")
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether a copy becomes whole with a write that is on its way: what we hold in memory is from before it.
+    pub(crate) fn is_sync_ending(&self) -> bool {
+        self.sync.as_ref().is_some_and(|sync| matches!(sync.stage, Stage::Ending { .. }))
+    }
+
     pub(crate) fn tick_sync(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
         match &self.sync {
-            Some(sync) if cx.now.mono >= sync.deadline => self.bootstrap(cx, "the provider is silent"),
+            Some(sync) if !sync.has_all() && cx.now.mono >= sync.deadline => {
+                self.bootstrap(cx, "the provider is silent")
+            }
             Some(_) | None => Ok(()),
         }
     }
 
     pub(crate) fn sync_deadline(&self) -> Option<Duration> {
-        self.sync.as_ref().map(|sync| sync.deadline)
+        self.sync.as_ref().filter(|sync| !sync.has_all()).map(|sync| sync.deadline)
     }
 }

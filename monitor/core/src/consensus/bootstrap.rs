@@ -7,6 +7,10 @@ use crate::effect::{Halt, Level};
 impl Consensus {
     /// Starts over from probing.
     pub(crate) fn bootstrap(&mut self, cx: &mut Cx<'_>, why: &str) -> Result<(), Halt> {
+        if self.is_sync_ending() {
+            // We go by what the store held before. Starting over follows as soon as it can be read again.
+            return Ok(());
+        }
         cx.out.log(Level::Info, format!("probing for other monitors: {why}"));
         self.leave(cx);
         self.elector.withdraw();
@@ -15,7 +19,9 @@ impl Consensus {
         self.election_wanted = false;
         self.probe.reset();
         if self.is_alone() {
-            if !self.exited {
+            if self.marks.forced {
+                self.drop_sync_order(cx, "we are the only member");
+            } else if !self.exited {
                 self.with_elector(cx, |elector, cx, scene| elector.win_alone(cx, scene));
                 return self.settle(cx);
             }
@@ -38,6 +44,7 @@ impl Consensus {
         self.active_since = None;
         self.command_table = self.identity.command_table.clone();
         if self.view.take().is_some() {
+            self.outside_since = Some(cx.now.mono);
             cx.out.log(Level::Debug, "left the quorum");
             self.outcomes.push(Outcome::QuorumLost);
         }

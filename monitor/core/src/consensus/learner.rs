@@ -73,6 +73,7 @@ impl Consensus {
         let term = self.term(&view, Rule::Majority, m.quorum.clone());
         self.paxos.follow(cx, term);
         self.view = Some(view.clone());
+        self.outside_since = None;
         self.outcomes.push(Outcome::QuorumFormed(view));
     }
 }

@@ -104,16 +104,17 @@ impl Consensus {
         let before = std::mem::replace(&mut self.members, Members::new(map, &self.identity));
         self.map_is_ours_to_keep = true;
         let is_learner = self.learners.contains_key(&self.identity.name) || self.config.learner;
-        let was_in = before.me().is_some();
-        if was_in && self.members.me().is_none() && self.joined && !is_learner {
+        if self.members.me().is_some() || is_learner {
+            self.leaving = None;
+        } else if before.me().is_some() && self.joined {
             // A peer's word is enough: it has the map from a majority.
             let source = if from_store { "the committed monmap" } else { "a peer's newer monmap" };
-            cx.out.log(Level::Error, format!("{source} does not hold us any more"));
-            return Err(Halt::Removed);
+            self.begin_to_leave(cx, source);
         }
         let moved = before.monmap().ranks != self.members.monmap().ranks;
         self.elector.scores.set_ranks(self.members.me(), self.members.size(), moved);
-        self.publish_peers(cx, before.me() != self.members.me());
+        // On the way out the sessions stay: what was sent in them should still arrive.
+        self.publish_peers(cx, before.me() != self.members.me() && self.leaving.is_none());
         Ok(())
     }
 

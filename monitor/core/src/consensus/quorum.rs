@@ -118,6 +118,7 @@ impl Consensus {
         self.timecheck.start(cx.now.mono, we_lead);
         self.last_leader = Some(view.leader_addrs.clone());
         self.view = Some(view.clone());
+        self.outside_since = None;
         self.outcomes.push(Outcome::QuorumFormed(view));
         self.finish_step_down(cx)
     }
@@ -204,8 +205,8 @@ impl Consensus {
     /// A peer's process is gone, or cannot be reached.
     pub(crate) fn lost_peer(&mut self, cx: &mut Cx<'_>, peer: &AddrVec) -> Result<(), Halt> {
         self.liveness.down(peer, cx.now.mono);
-        if self.sync.as_ref().is_some_and(|sync| sync.provider() == peer) {
-            return self.bootstrap(cx, "the sync's provider is gone");
+        if self.sync.is_some() {
+            return self.sync_provider_lost(cx, peer);
         }
         if self.following.as_ref() == Some(peer) {
             return self.bootstrap(cx, "the leader that we follow is gone");

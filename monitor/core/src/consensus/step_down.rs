@@ -13,33 +13,61 @@ use crate::effect::{Halt, Level};
 /// A hand-over under way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stepping {
-    /// Whether the process ends with it.
-    leave: bool,
+    then: Then,
     /// When to give up waiting.
     until: Duration,
     /// Whether the successor has been named.
     named: bool,
 }
 
+/// What comes after a hand-over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// We go on as a peon.
+    TakePart,
+    /// We leave the quorum.
+    StayOut,
+    /// The process ends.
+    Terminate,
+}
+
 /// How long a hand-over may take.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 impl Consensus {
-    pub(super) fn step_down(&mut self, cx: &mut Cx<'_>, leave: bool) -> Result<(), Halt> {
+    pub(super) fn step_down(&mut self, cx: &mut Cx<'_>, then: Then) -> Result<(), Halt> {
         let able = self.role == Role::Leader
             && self.view.as_ref().is_some_and(|view| view.all_ours && view.members.len() > 1)
             // With one less, a quorum must still be possible, or nothing is gained by handing over.
-            && (!leave || self.view.as_ref().is_some_and(|view| view.members.len() > self.members.majority()));
-        if !able {
-            if leave {
-                self.elector.store_scores(cx);
-                return Err(Halt::Terminated);
-            }
-            cx.out.log(Level::Warn, "cannot step down: not the leader of a quorum of our kind");
-            return Ok(());
+            && (then == Then::TakePart
+                || self.view.as_ref().is_some_and(|view| view.members.len() > self.members.majority()));
+        if able {
+            self.stepping = Some(Stepping { then, until: cx.now.mono + PATIENCE, named: false });
+            return self.continue_step_down(cx);
         }
-        self.stepping = Some(Stepping { leave, until: cx.now.mono + PATIENCE, named: false });
-        self.continue_step_down(cx)
+        if then == Then::TakePart {
+            cx.out.log(Level::Warn, "cannot step down: not the leader of a quorum of our kind");
+        }
+        self.after_step_down(cx, then)
+    }
+
+    fn after_step_down(&mut self, cx: &mut Cx<'_>, then: Then) -> Result<(), Halt> {
+        match then {
+            Then::TakePart => Ok(()),
+            Then::StayOut => {
+                self.exited = true;
+                self.bootstrap(cx, "told to leave the quorum")
+            }
+            Then::Terminate => {
+                self.elector.store_scores(cx);
+                Err(Halt::Terminated)
+            }
+        }
+    }
+
+    /// Told to stay in after all, before the hand-over is through.
+    pub(super) fn forget_exit(&mut self) {
+        self.stepping.take_if(|stepping| stepping.then == Then::StayOut);
     }
 
     /// Names the successor once nothing is in flight.
@@ -75,11 +103,8 @@ impl Consensus {
     /// A new quorum stands: we are done.
     pub(super) fn finish_step_down(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
         match self.stepping.take() {
-            Some(Stepping { leave: true, .. }) => {
-                self.elector.store_scores(cx);
-                Err(Halt::Terminated)
-            }
-            Some(_) | None => Ok(()),
+            Some(stepping) => self.after_step_down(cx, stepping.then),
+            None => Ok(()),
         }
     }
 

@@ -99,20 +99,24 @@ impl Elector {
             return;
         }
         // What we acknowledge in an epoch binds us after a restart too, so the epoch must be on disk.
-        if m.epoch > self.epoch || self.unwritten {
+        let entered = m.epoch > self.epoch || self.unwritten;
+        if entered {
             self.enter(cx, m.epoch);
         }
-        if let Some(mark) = mark {
-            if mark.first > scene.last.next() && mark.first.0 > 1 {
-                // We are the one that must sync first.
-                self.fail(format!("rank {from} no longer keeps what we lack"));
-                return;
-            }
-            if scene.first > mark.last.next() && scene.first.0 > 1 {
-                return;
-            }
+        if mark.is_some_and(|mark| mark.first > scene.last.next() && mark.first.0 > 1) {
+            // We are the one that must sync first.
+            self.fail(format!("rank {from} no longer keeps what we lack"));
+            return;
         }
-        self.react(cx, scene, from, addrs, m, mark.is_some());
+        if mark.is_none_or(|mark| scene.first <= mark.last.next() || scene.first.0 <= 1) {
+            self.react(cx, scene, from, addrs, m, mark.is_some());
+        }
+        // Nobody else ends an election in which we neither stand nor wait for a victory.
+        let engaged = self.candidacy.is_some() || self.deferred.is_some();
+        let failed = matches!(self.events.last(), Some(ElectionEvent::Failed(_)));
+        if entered && !engaged && !failed {
+            self.fail(format!("rank {from} stands, who cannot lead us"));
+        }
     }
 
     /// Whether a proposal must not disturb the quorum that stands.

@@ -142,6 +142,19 @@ impl Paxos {
         }
     }
 
+    /// A late promise can bring the news that what we propose again was committed long ago: then nobody accepts it
+    /// any more, and nobody needs to.
+    pub(super) fn note_overtaken(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
+        let Phase::Proposing(proposal) = &self.phase else { return Ok(()) };
+        if self.log.last() < proposal.version {
+            return Ok(());
+        }
+        let value = [(proposal.version, proposal.value.clone())].into();
+        self.phase = Phase::Settling;
+        self.announce_commit(cx, &value);
+        self.maybe_active(cx)
+    }
+
     fn maybe_chosen(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
         let Phase::Proposing(proposal) = &self.phase else { return Ok(()) };
         if !proposal.requirement.is_met_by(&proposal.accepted) {
@@ -157,14 +170,19 @@ impl Paxos {
 
 /// What the value makes of the monmap, if anything.
 fn map_change(term: &Term, value: &[u8]) -> Option<MapChange> {
+    let map = map_in(value)?;
+    let stays = |name: &str| map.rank_of(name).is_some();
+    let staying = term.names.iter().filter(|(_, name)| stays(name)).map(|(rank, _)| *rank).collect();
+    Some(MapChange { size: map.size(), staying })
+}
+
+/// The monmap in a value.
+pub(super) fn map_in(value: &[u8]) -> Option<MonMap> {
     let changes = Transaction::from_bytes(value).ok()?;
-    let map = changes.ops().iter().rev().find_map(|op| match op {
+    changes.ops().iter().rev().find_map(|op| match op {
         Op::Put { prefix, key, value } if prefix == "monmap" && key.parse::<u64>().is_ok() => {
             MonMap::from_bytes(value).ok()
         }
         Op::Put { .. } | Op::Erase { .. } | Op::Compact { .. } | Op::EraseRange { .. } => None,
-    })?;
-    let stays = |name: &str| map.rank_of(name).is_some();
-    let staying = term.names.iter().filter(|(_, name)| stays(name)).map(|(rank, _)| *rank).collect();
-    Some(MapChange { size: map.size(), staying })
+    })
 }

@@ -117,6 +117,7 @@ impl Paxos {
         }
         let after = m.values.split_off(&m.last_committed.next());
         self.store_values(cx, &m.values)?;
+        self.note_overtaken(cx)?;
         let (have, last) = ((m.first_committed, m.last_committed), self.log.last());
         match &mut self.phase {
             Phase::Recovering(collect) if m.pn > collect.pn => self.collect(cx, m.pn),

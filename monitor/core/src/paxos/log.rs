@@ -274,6 +274,20 @@ pub(crate) fn put_last_committed(write: &mut Transaction, last: Version) {
     write.put_u64(PREFIX, LAST_COMMITTED, last.0);
 }
 
+/// The record of one more value that is known to be committed.
+pub(crate) fn put_committed(
+    write: &mut Transaction,
+    version: Version,
+    value: Bytes,
+) -> Result<(), StoreError> {
+    let changes = Transaction::from_bytes(&value)
+        .map_err(|error| StoreError::undecodable(PREFIX, &version.to_string(), &error))?;
+    write.put_version(PREFIX, version, value);
+    put_last_committed(write, version);
+    write.append(changes);
+    Ok(())
+}
+
 /// The record of a value that was accepted.
 pub(crate) fn put_accepted(write: &mut Transaction, accepted: &Uncommitted) {
     write.put_version(PREFIX, accepted.version, accepted.value.clone());

@@ -54,6 +54,11 @@ pub(super) struct Wish<'a> {
 const SESSIONS_MAX: usize = 16;
 
 impl Provider {
+    /// Serves nobody any longer.
+    pub(super) fn close_all(&mut self) {
+        self.sessions.clear();
+    }
+
     /// Begins to serve a peer. None when it asks for values that we no longer keep.
     pub(super) fn open(
         &mut self,

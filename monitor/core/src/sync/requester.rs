@@ -1,8 +1,8 @@
 //! The side of a sync that lacks something.
 //!
 //! ```text
-//! full:    mark, wipe --> cookie --> chunk, chunk, ... last --> apply the values since, unmark --> probe again
-//! recent:                 cookie --> values, values, ... last --------------------------------> probe again
+//! full:    cookie --> chunk: mark, wipe, copy --> chunk, ... last --> apply the values since, unmark --> probe again
+//! recent:  cookie --> values, values, ... last ----------------------------------------------> probe again
 //! ```
 //!
 //! A full sync copies keys while the provider goes on, so what was copied may be newer in one place than in
@@ -41,6 +41,8 @@ pub(crate) struct Requester {
     /// Full: where the provider was when it began to copy.
     pub(super) start: Version,
     pub(super) reached: Version,
+    /// Full: whether our store has made room.
+    pub(super) wiped: bool,
     pub(super) deadline: Duration,
 }
 
@@ -59,6 +61,11 @@ pub(super) enum Stage {
 impl Requester {
     pub(crate) fn provider(&self) -> &AddrVec {
         &self.provider
+    }
+
+    /// Whether the provider has sent everything; the rest is our own disk's.
+    pub(super) fn has_all(&self) -> bool {
+        matches!(self.stage, Stage::Finishing { .. } | Stage::Ending { .. })
     }
 
     pub(crate) fn reached(&self) -> Version {

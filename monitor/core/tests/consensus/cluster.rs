@@ -3,6 +3,9 @@
 //! Links keep order and lose nothing while both ends live, as the messenger's lossless sessions do. They can be
 //! cut (messages wait, nobody is told) and reset (messages are lost, both ends are told).
 
+mod clients;
+mod faults;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -149,94 +152,6 @@ impl Cluster {
             let last = self.last_delivery.entry((other, node)).or_default();
             *last = (*last).max(at);
             self.push(at, Item::Session { node, life, event });
-        }
-    }
-
-    /// The process dies; peers learn of the closed connection, unless they are cut off.
-    pub(crate) fn kill(&mut self, node: usize) {
-        self.nodes[node].kill();
-        self.after_death(node);
-    }
-
-    /// The machine dies, with some of what was not synced.
-    pub(crate) fn crash(&mut self, node: usize) {
-        let kept = self.rng.random_range(0..4);
-        self.nodes[node].crash(kept);
-        self.after_death(node);
-    }
-
-    fn after_death(&mut self, node: usize) {
-        for other in 0..self.nodes.len() {
-            if other == node {
-                continue;
-            }
-            *self.links.entry(pair(node, other)).or_default() += 1;
-            self.held.remove(&(other, node));
-            self.held.remove(&(node, other));
-            if self.nodes[other].runs() && !self.is_cut(node, other) {
-                let event = Event::PeerDown { peer: addrs(node) };
-                let life = self.nodes[other].life;
-                let at = self.time + self.between((100, 1000));
-                self.push(at, Item::Session { node: other, life, event });
-            }
-        }
-    }
-
-    pub(crate) fn pause(&mut self, node: usize) {
-        self.nodes[node].paused = true;
-    }
-
-    pub(crate) fn resume(&mut self, node: usize) {
-        self.nodes[node].paused = false;
-        let life = self.nodes[node].life;
-        // The deadline is long past: a process that wakes sees its timer and its sockets in any order.
-        if self.rng.random_bool(0.5) {
-            self.feed(node, Event::Deadline);
-        }
-        for event in std::mem::take(&mut self.nodes[node].inbox) {
-            self.feed(node, event);
-        }
-        if !self.nodes[node].disk.is_empty() {
-            self.push(self.time, Item::Disk { node, life });
-        }
-        self.push(self.time, Item::Wake { node, life });
-    }
-
-    pub(crate) fn is_cut(&self, a: usize, b: usize) -> bool {
-        self.cut.contains(&pair(a, b))
-    }
-
-    pub(crate) fn cut(&mut self, a: usize, b: usize) {
-        self.cut.insert(pair(a, b));
-    }
-
-    pub(crate) fn isolate(&mut self, node: usize) {
-        for other in (0..self.nodes.len()).filter(|other| *other != node) {
-            self.cut(node, other);
-        }
-    }
-
-    pub(crate) fn heal(&mut self) {
-        for (a, b) in std::mem::take(&mut self.cut) {
-            if self.nodes[a].runs() && self.nodes[b].runs() {
-                if self.rng.random_bool(0.5) {
-                    self.connect(a, b);
-                    continue;
-                }
-                for (from, to) in [(a, b), (b, a)] {
-                    for message in self.held.remove(&(from, to)).unwrap_or_default() {
-                        self.transmit(from, to, message);
-                    }
-                }
-            } else {
-                for (node, dead) in [(a, b), (b, a)] {
-                    if self.nodes[node].runs() && !self.nodes[dead].runs() {
-                        let event = Event::PeerDown { peer: addrs(dead) };
-                        let life = self.nodes[node].life;
-                        self.push(self.time + ms(1), Item::Session { node, life, event });
-                    }
-                }
-            }
         }
     }
 
@@ -399,97 +314,6 @@ impl Cluster {
     pub(crate) fn quorum_size(&self) -> usize {
         let leader = self.leader().map(|leader| self.nodes[leader].consensus());
         leader.and_then(|c| c.view().map(|view| view.members.len())).unwrap_or(0)
-    }
-
-    /// Offers a write to whoever may take it; its serial.
-    pub(crate) fn try_write(&mut self) -> Option<u64> {
-        let leader = self.leader()?;
-        self.propose_at(leader)
-    }
-
-    pub(crate) fn propose_at(&mut self, node: usize) -> Option<u64> {
-        self.serial += 1;
-        let serial = self.serial;
-        let mut write = Transaction::new();
-        write.put("kv", format!("w{serial}"), vec![b'x'; 20]);
-        if self.nodes[node].runs() && self.nodes[node].consensus().last_committed().0 == 0 {
-            put_map(&mut write, &self.first_map(node));
-        }
-        let effects = self.nodes[node].propose(self.time, serial, write, &mut self.oracle)?;
-        self.carry_out(node, effects);
-        Some(serial)
-    }
-
-    fn first_map(&self, node: usize) -> MonMap {
-        let mut map = self.nodes[node].consensus().monmap().clone();
-        map.epoch = MapEpoch(1);
-        map
-    }
-
-    /// Proposes changes at the leader and waits until they are committed.
-    pub(crate) fn commit(&mut self, mut write: Transaction) {
-        self.run_until("a leader", ms(10_000), |c| c.leader().is_some());
-        let leader = self.leader().unwrap();
-        self.serial += 1;
-        let serial = self.serial;
-        write.put("kv", format!("w{serial}"), "x");
-        if self.nodes[leader].consensus().last_committed().0 == 0 {
-            put_map(&mut write, &self.first_map(leader));
-        }
-        let effects = self.nodes[leader].propose(self.time, serial, write, &mut self.oracle).unwrap();
-        self.carry_out(leader, effects);
-        let key = format!("w{serial}");
-        self.run_until("the commit", ms(5000), |c| {
-            c.nodes.iter().any(|n| n.runs() && n.store.read("kv", &key).unwrap().is_some())
-        });
-    }
-
-    /// One write, waited for.
-    pub(crate) fn write(&mut self) {
-        self.commit(Transaction::new());
-    }
-
-    /// A write that is retried until acknowledged; how long that took.
-    pub(crate) fn write_through(&mut self, within: Duration) -> Duration {
-        let start = self.time;
-        let before = self.oracle.acked_count();
-        while self.oracle.acked_count() == before {
-            assert!(self.time < start + within, "no write within {within:?}: {}", self.describe());
-            self.try_write();
-            self.run(Duration::from_micros(200));
-        }
-        self.time - start
-    }
-
-    pub(crate) fn read_at(&mut self, node: usize) {
-        let effects = self.nodes[node].read(self.time, &mut self.oracle);
-        self.carry_out(node, effects);
-    }
-
-    /// Everything heals, everybody runs: a quorum of all members, the same log, nothing lost.
-    pub(crate) fn settle_down(&mut self) {
-        self.weather = Weather::default();
-        self.heal();
-        for node in 0..self.nodes.len() {
-            if self.nodes[node].paused {
-                self.resume(node);
-            }
-            if !self.nodes[node].runs() && self.nodes[node].halted.is_none() {
-                self.start(node);
-            }
-        }
-        let members = |c: &Self| c.leader().map_or(usize::MAX, |l| c.nodes[l].consensus().monmap().size());
-        self.run_until("a whole quorum", ms(60_000), |c| c.quorum_size() == members(c));
-        for _ in 0..3 {
-            self.write_through(ms(20_000));
-        }
-        self.run_until("the same log everywhere", ms(20_000), |c| {
-            let lasts: BTreeSet<u64> = c.nodes.iter().filter(|n| n.runs()).map(|n| n.committed).collect();
-            lasts.len() == 1
-        });
-        for node in self.nodes.iter().filter(|node| node.runs()) {
-            self.oracle.nothing_lost(node.index, &node.store);
-        }
     }
 }
 

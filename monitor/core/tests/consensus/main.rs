@@ -8,5 +8,6 @@ mod membership;
 mod node;
 mod oracle;
 mod random;
+mod regressions;
 mod stock_rule;
 mod sync;

@@ -1,0 +1,344 @@
+//! What the simulator (docs/simulator.md) found, each as the shortest story that shows it.
+
+use mon_core::config::Config;
+use mon_core::consensus::Role;
+use mon_core::effect::Halt;
+use mon_core::event::Event;
+use mon_core::quorum::Order;
+use mon_types::encode::Encode;
+use mon_types::kv::{KvRead, Transaction};
+use mon_types::message::{ElectionOp, MMonElection};
+
+use crate::cluster::{Cluster, monmap, ms, put_map, seeds};
+use crate::node::{addrs, fsid};
+
+const SLOW: Option<(u64, u64)> = Some((50_000, 50_000));
+
+fn propose_map(c: &mut Cluster, epoch: u32, members: &[usize]) {
+    let leader = c.leader().unwrap();
+    let mut write = Transaction::new();
+    put_map(&mut write, &monmap(epoch, members));
+    c.serial += 1;
+    let serial = c.serial;
+    write.put("kv", format!("w{serial}"), "x");
+    let time = c.time;
+    let effects = c.nodes[leader].propose(time, serial, write, &mut c.oracle).unwrap();
+    c.carry_out(leader, effects);
+}
+
+/// a and b, of which b has accepted that `members` follow them, and a alone knows that this is committed.
+fn known_to_a_alone(seed: u64, members: &[usize]) -> Cluster {
+    let mut c = Cluster::new(seed, 3, 2, &Config::default());
+    c.start(0);
+    c.start(1);
+    c.run_until("a quorum of two", ms(3000), |c| c.quorum_size() == 2);
+    c.write();
+    c.run(ms(100));
+    assert_eq!(c.leader(), Some(0));
+    // b accepts at once, a some time after it.
+    c.nodes[0].sync_us = SLOW;
+    propose_map(&mut c, 2, members);
+    c.run(ms(20));
+    c.isolate(0);
+    c.run(ms(100));
+    assert_eq!(c.nodes[0].store.read_u64("monmap", "last_committed").unwrap(), Some(2), "a has committed it");
+    assert_eq!(c.nodes[1].store.read_u64("monmap", "last_committed").unwrap(), Some(1), "b does not know");
+    c
+}
+
+#[test]
+fn of_two_the_one_that_stays_goes_on_when_the_other_is_gone_for_good() {
+    for seed in seeds(4) {
+        let mut c = known_to_a_alone(seed, &[1]);
+        c.crash(0);
+        c.heal();
+        c.run_until("b alone", ms(6000), |c| c.leader() == Some(1) && c.quorum_size() == 1);
+        c.write_through(ms(1000));
+        c.oracle.nothing_lost(1, &c.nodes[1].store);
+    }
+}
+
+#[test]
+fn of_two_the_one_that_stays_goes_on_after_a_restart_too() {
+    let mut c = known_to_a_alone(7, &[1]);
+    c.crash(0);
+    c.crash(1);
+    c.heal();
+    c.start(1);
+    // It cannot know that a was no stock monitor, which could still read under its lease.
+    c.run_until("b alone", ms(17_000), |c| c.leader() == Some(1));
+    c.write_through(ms(1000));
+}
+
+#[test]
+fn of_two_one_can_be_replaced_and_gone_for_good() {
+    for seed in seeds(4) {
+        let mut c = known_to_a_alone(seed, &[1, 2]);
+        c.crash(0);
+        c.heal();
+        c.start(2);
+        c.run_until("b with c", ms(10_000), |c| c.leader() == Some(1) && c.quorum_size() == 2);
+        c.write_through(ms(1000));
+        c.oracle.nothing_lost(1, &c.nodes[1].store);
+    }
+}
+
+#[test]
+fn a_removed_leader_stays_until_the_others_have_the_map() {
+    for seed in seeds(4) {
+        let mut c = known_to_a_alone(seed, &[1]);
+        assert!(c.nodes[0].runs(), "it has told nobody yet");
+        c.heal();
+        c.run_until("b alone", ms(1500), |c| c.leader() == Some(1));
+        c.run_until("the end of a", ms(1000), |c| c.nodes[0].halted == Some(Halt::Removed));
+    }
+}
+
+#[test]
+fn a_removed_monitor_that_is_started_again_shows_the_map_and_stops() {
+    for seed in seeds(4) {
+        let mut c = known_to_a_alone(seed, &[1]);
+        c.kill(0);
+        c.kill(1);
+        c.heal();
+        c.start(0);
+        c.start(1);
+        c.run_until("b alone", ms(1500), |c| c.leader() == Some(1));
+        c.run_until("the end of a", ms(1000), |c| c.nodes[0].halted == Some(Halt::Removed));
+        // With nobody there it does not wait for ever.
+        c.kill(1);
+        c.start(0);
+        c.run(ms(6000));
+        assert_eq!(c.nodes[0].halted, Some(Halt::Removed));
+    }
+}
+
+#[test]
+fn a_committed_map_outlives_a_power_cut() {
+    let mut c = Cluster::up(3, 2);
+    c.run(ms(50));
+    propose_map(&mut c, 2, &[1]);
+    c.run_until("the end of a", ms(2000), |c| c.nodes[0].halted == Some(Halt::Removed));
+    c.nodes[1].crash(0);
+    c.start(1);
+    assert_eq!(c.nodes[1].store.read_u64("monmap", "last_committed").unwrap(), Some(2));
+    c.run_until("b alone", ms(1000), |c| c.leader() == Some(1));
+}
+
+#[test]
+fn all_that_are_told_to_sync_at_once_go_on() {
+    for seed in seeds(4) {
+        for count in [1, 2, 3, 5] {
+            let mut c = Cluster::up(seed, count);
+            for _ in 0..20 {
+                c.write();
+            }
+            (0..count).for_each(|node| c.order(node, Order::SyncForce));
+            c.run(ms(50));
+            (0..count).for_each(|node| c.kill(node));
+            (0..count).for_each(|node| c.start(node));
+            c.run_until("a whole quorum", ms(15_000), |c| c.quorum_size() == count);
+            c.settle_down();
+            for node in 0..count {
+                let order = c.nodes[node].store.read("mon_sync", "force_sync").unwrap();
+                assert_eq!(order, None, "seed {seed}: the order is obeyed or dropped");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_forced_sync_takes_nothing_from_a_peer_that_has_less() {
+    for seed in seeds(4) {
+        let mut c = Cluster::up(seed, 3);
+        c.kill(1);
+        for _ in 0..20 {
+            c.write_through(ms(1000));
+        }
+        c.run(ms(50));
+        c.order(2, Order::SyncForce);
+        c.run(ms(50));
+        c.kill(0);
+        c.kill(2);
+        c.start(1);
+        c.start(2);
+        // c drops the order, for without it there is no quorum, and b has less.
+        c.run_until("b and c", ms(10_000), |c| c.quorum_size() == 2);
+        c.settle_down();
+    }
+}
+
+#[test]
+fn of_two_one_that_is_half_synced_takes_a_peer_that_lost_its_last_record() {
+    for seed in seeds(8) {
+        let mut c = Cluster::up(seed, 2);
+        for _ in 0..10 {
+            c.write();
+        }
+        c.run(ms(20));
+        c.order(1, Order::SyncForce);
+        c.run(ms(20));
+        c.kill(1);
+        c.start(1);
+        c.run_until("the wipe", ms(3000), |c| {
+            c.nodes[1].store.read("mon_sync", "in_sync").unwrap().is_some()
+        });
+        c.nodes[0].crash(0);
+        c.nodes[1].crash(0);
+        c.start(0);
+        c.start(1);
+        c.run_until("a quorum of two", ms(10_000), |c| c.quorum_size() == 2);
+        c.settle_down();
+    }
+}
+
+/// Trims early, so that a member that was away needs a full sync.
+fn trimming() -> Config {
+    Config { paxos_min: 10, paxos_trim_min: 5, paxos_trim_max: 20, ..Config::default() }
+}
+
+fn three_of_which_c_is_far_behind(seed: u64, config: &Config) -> Cluster {
+    let mut c = Cluster::new(seed, 3, 3, config);
+    (0..3).for_each(|node| c.start(node));
+    c.run_until("a quorum", ms(3000), |c| c.quorum_size() == 3);
+    c.write();
+    c.run(ms(50));
+    c.kill(2);
+    for _ in 0..40 {
+        c.write_through(ms(1000));
+    }
+    c.run(ms(50));
+    c
+}
+
+#[test]
+fn a_store_is_wiped_only_for_a_provider_that_delivers() {
+    let mut c = three_of_which_c_is_far_behind(2, &trimming());
+    c.start(2);
+    c.run_until("the sync", ms(2000), |c| c.nodes[2].consensus().role() == Role::Synchronizing);
+    c.isolate(2);
+    c.run(ms(1000));
+    assert_eq!(c.nodes[2].store.read("mon_sync", "in_sync").unwrap(), None);
+    assert!(c.nodes[2].store.read_u64("paxos", "last_committed").unwrap() > Some(0));
+    c.heal();
+    c.settle_down();
+}
+
+#[test]
+fn a_provider_that_dies_during_the_last_write_of_a_sync_takes_nothing_with_it() {
+    let mut ended = 0;
+    for step in 0..40 {
+        let mut c = three_of_which_c_is_far_behind(step, &trimming());
+        c.nodes[2].sync_us = SLOW;
+        c.start(2);
+        c.run_until("the wipe", ms(2000), |c| {
+            c.nodes[2].store.read("mon_sync", "in_sync").unwrap().is_some()
+        });
+        c.run(ms(step * 3));
+        ended += u64::from(c.nodes[2].store.read("mon_sync", "in_sync").unwrap().is_none());
+        // Whichever provides.
+        c.kill(0);
+        c.kill(1);
+        // An election with what memory says of the store as it was.
+        c.start((step % 2) as usize);
+        c.run(ms(300));
+        c.nodes[2].sync_us = None;
+        c.settle_down();
+        let last = c.nodes[2].store.read_u64("paxos", "last_committed").unwrap();
+        assert!(last > Some(40), "step {step}: {last:?}");
+    }
+    assert!(0 < ended && ended < 40, "the end mark was written in {ended} of 40 before the provider died");
+}
+
+#[test]
+fn a_late_promise_can_bring_the_commit_of_what_is_proposed_again() {
+    for seed in seeds(6) {
+        // c catches up slowly.
+        let config = Config { share_bytes_max: 16, ..Config::default() };
+        let mut c = three_of_which_c_is_far_behind(seed, &config);
+        // a loses the record of its last commit, which b has; and b's promise comes after that of c.
+        c.nodes[0].crash(0);
+        c.run(ms(1));
+        c.nodes[1].sync_us = Some((150_000, 150_000));
+        c.start(0);
+        c.start(2);
+        let (a, b) = (c.nodes[0].store.read_u64("paxos", "last_committed").unwrap(), c.nodes[1].committed);
+        assert_eq!(a.map(|last| last + 1), Some(b), "b has the record of one more");
+        c.run_until("a leads", ms(10_000), |c| {
+            c.nodes[0].consensus().role() == Role::Leader
+                && c.nodes[0].consensus().view().is_some_and(|view| view.members.len() == 3)
+        });
+        c.run_until("a may propose", ms(4000), |c| c.leader() == Some(0));
+        c.nodes[1].sync_us = None;
+        c.settle_down();
+    }
+}
+
+#[test]
+fn an_old_proposal_of_one_that_was_far_behind_ends_again() {
+    let mut c = three_of_which_c_is_far_behind(1, &trimming());
+    c.start(2);
+    c.run_until("a quorum of three", ms(9000), |c| c.quorum_size() == 3);
+    c.order(0, Order::QuorumExit);
+    c.order(0, Order::QuorumEnter);
+    c.isolate(0);
+    c.run_until("a probes", ms(9000), |c| c.nodes[0].consensus().role() == Role::Probing);
+    // b stood in the next epoch when it had next to nothing, and was stuck in a cut since.
+    let view = c.nodes[0].consensus();
+    let epoch = if view.epoch().is_electing() { view.epoch().next().next() } else { view.epoch().next() };
+    let mut m = MMonElection::new(fsid(), ElectionOp::Propose, epoch);
+    m.monmap = view.monmap().to_bytes();
+    m.strategy = view.monmap().strategy as u8;
+    m.metadata.insert("moncluster".into(), "1 1 4 0".into());
+    c.feed(0, Event::PeerMessage { peer: addrs(1), message: m.into() });
+    c.run(ms(5000));
+    assert_eq!(c.nodes[0].consensus().role(), Role::Probing, "it looks for others again");
+    c.settle_down();
+}
+
+#[test]
+fn a_fresh_monitor_has_the_epoch_on_disk_before_it_acknowledges_a_candidate() {
+    let mut c = Cluster::new(1, 2, 2, &Config::default());
+    c.nodes[1].sync_us = Some((200_000, 200_000));
+    c.start(0);
+    c.start(1);
+    c.run_until("a leader", ms(3000), |c| c.nodes[0].consensus().role() == Role::Leader);
+    let stored = c.nodes[1].store.read_u64("monitor", "election_epoch").unwrap();
+    assert_eq!(stored, Some(1), "b's word of epoch 1 outlives b");
+}
+
+#[test]
+fn two_that_probe_do_not_keep_each_other_busy() {
+    let mut c = Cluster::up(1, 2);
+    c.order(0, Order::QuorumExit);
+    c.order(1, Order::QuorumExit);
+    c.run(ms(1000));
+    let before = c.messages;
+    c.run(ms(10_000));
+    let per_second = (c.messages - before) / 10;
+    // Each asks the other twice a second and is asked back, and each pings once.
+    assert!(per_second <= 24, "{per_second} messages a second");
+}
+
+#[test]
+fn quorum_enter_disturbs_nobody_who_is_in() {
+    let mut c = Cluster::up(1, 3);
+    let losses: Vec<u64> = c.nodes.iter().map(|node| node.losses).collect();
+    (0..3).for_each(|node| c.order(node, Order::QuorumEnter));
+    c.run(ms(1000));
+    assert_eq!(c.nodes.iter().map(|node| node.losses).collect::<Vec<_>>(), losses);
+}
+
+#[test]
+fn quorum_exit_of_a_leader_hands_over_first() {
+    for seed in seeds(6) {
+        let mut c = Cluster::up(seed, 3);
+        c.order(0, Order::QuorumExit);
+        let gap = c.write_through(ms(1000));
+        assert!(gap < ms(100), "seed {seed}: {gap:?}");
+        c.run(ms(3000));
+        assert_eq!((c.nodes[0].consensus().role(), c.leader()), (Role::Probing, Some(1)));
+        c.order(0, Order::QuorumEnter);
+        c.settle_down();
+    }
+}
