@@ -115,6 +115,9 @@ pub trait Invariant: fmt::Debug {
         Ok(())
     }
 
+    /// A machine has got a new disk.
+    fn replaced(&mut self, _node: usize) {}
+
     /// A process has ended; `before` is what its disk held until then.
     ///
     /// # Errors
@@ -174,6 +177,16 @@ impl Invariants {
     pub fn started<P: Process>(&mut self, nodes: &[Node<P>], node: usize) -> Result<(), Violation> {
         self.disks.reload(node, &nodes[node].store);
         self.each(nodes, node, |invariant, at| invariant.started(at))
+    }
+
+    /// A machine has got a new disk.
+    ///
+    /// # Errors
+    /// None.
+    pub fn replaced<P: Process>(&mut self, nodes: &[Node<P>], node: usize) -> Result<(), Violation> {
+        self.disks.replace(node, &nodes[node].store);
+        self.list.iter_mut().for_each(|invariant| invariant.replaced(node));
+        Ok(())
     }
 
     /// A write has reached the store.

@@ -26,6 +26,8 @@ pub struct Net {
     pub arrival: BTreeMap<Link, Duration>,
     /// What a cut holds, or waits for a session, in order.
     pub held: BTreeMap<Link, VecDeque<Envelope>>,
+    /// Since when a cut holds something of a session that stands.
+    pub stuck: BTreeMap<Link, Duration>,
 }
 
 /// Both directions of a pair.
@@ -104,5 +106,6 @@ impl Net {
     pub fn sever(&mut self, link: Link) {
         *self.number.entry(link).or_default() += 1;
         self.held.remove(&link);
+        self.stuck.remove(&link);
     }
 }

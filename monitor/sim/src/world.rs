@@ -63,8 +63,6 @@ pub struct World<P> {
     calm: bool,
     /// When a change of the monmap was last asked for.
     changed_at: Duration,
-    /// When somebody was last told to sync.
-    forced_at: Duration,
     second: u64,
     in_second: u64,
 }
@@ -126,7 +124,6 @@ impl<P: Process> World<P> {
             next_request: 0,
             calm: false,
             changed_at: Duration::ZERO,
-            forced_at: Duration::ZERO,
             second: 0,
             in_second: 0,
             plan,

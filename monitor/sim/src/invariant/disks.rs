@@ -26,6 +26,8 @@ pub struct Facts {
     pub in_sync: bool,
     /// Whether a sync was asked for.
     pub forced: bool,
+    /// What a sync that is under way must bring back: up to which version, and what was accepted (as in `pending`).
+    pub kept: (Version, Version, u64),
 }
 
 /// A disk as its process sees it, and as a power cut would leave it at the worst.
@@ -57,6 +59,11 @@ impl Disks {
         *self.slot(node) = Disk { seen: facts, durable };
     }
 
+    pub(super) fn replace(&mut self, node: usize, store: &MemoryStore) {
+        let facts = Facts::read(store);
+        *self.slot(node) = Disk { seen: facts, durable: facts };
+    }
+
     pub(super) fn wrote(&mut self, node: usize, store: &MemoryStore, transaction: &Transaction, sync: bool) {
         let disk = self.slot(node);
         if transaction.ops().iter().any(concerns) {
@@ -85,6 +92,15 @@ fn concerns(op: &Op) -> bool {
 }
 
 impl Facts {
+    /// Whether this version, with a value of this hash, is committed or accepted here, or surely will be again before
+    /// the member takes part in anything.
+    #[must_use]
+    pub fn holds(&self, version: Version, value: u64) -> bool {
+        let (floor, accepted, kept) = self.kept;
+        let in_sync = self.in_sync && (floor >= version || (accepted, kept) == (version, value));
+        self.last >= version || self.pending.0 == version && self.pending.2 == value || in_sync
+    }
+
     fn read(store: &MemoryStore) -> Self {
         // A memory store cannot fail, and what is no number is as good as absent here: the core's own checks
         // are what is tested with damaged stores.
@@ -101,6 +117,11 @@ impl Facts {
             last: Version(number("paxos", "last_committed")),
             in_sync: has("mon_sync", "in_sync"),
             forced: has("mon_sync", "force_sync"),
+            kept: (
+                Version(number("mon_sync", "last_committed_floor")),
+                Version(number("mon_sync", "accepted_v")),
+                store.read("mon_sync", "accepted_value").ok().flatten().map_or(0, |value| hash(&value)),
+            ),
         }
     }
 }

@@ -69,19 +69,23 @@ impl Majority {
         while let Some(value) = self.waiting.remove(&self.newest.next()) {
             let version = self.newest.next();
             let known = hash(&value);
-            let has = |name: &&String| {
-                let index = index_of(name);
-                let facts = disks.of(index).durable;
-                facts.last >= version || facts.pending.0 == version && facts.pending.2 == known
-            };
+            let has = |name: &&String| disks.of(index_of(name)).durable.holds(version, known);
             let holders: BTreeSet<&String> = self.members.iter().filter(has).collect();
-            if holders.len() < self.members.len() / 2 + 1 {
+            let map = map_in(&value);
+            // Phase 1 under a map of two hears both: the one that stays may commit what takes the other out.
+            let survives = self.members.len() == 2
+                && map.as_ref().is_some_and(|map| {
+                    let stays = |name: &String| map.rank_of(name).is_some();
+                    !self.members.iter().all(stays)
+                        && self.members.iter().any(|n| stays(n) && holders.contains(n))
+                });
+            if holders.len() < self.members.len() / 2 + 1 && !survives {
                 return Err(format!(
                     "version {version} is committed with only {holders:?} of {:?}",
                     self.members
                 ));
             }
-            if let Some(map) = map_in(&value) {
+            if let Some(map) = map {
                 let new: BTreeSet<String> = map.ranks.iter().cloned().collect();
                 let stay = new.iter().filter(|name| self.members.contains(*name)).count();
                 let hold = new.iter().filter(|name| holders.contains(name)).count();

@@ -22,6 +22,10 @@ impl Invariant for NoGaps {
         if now.in_sync { Ok(()) } else { whole(at, now.first.0.max(1), now.last.0) }
     }
 
+    fn replaced(&mut self, node: usize) {
+        self.floors.remove(&node);
+    }
+
     fn wrote(&mut self, at: &Subject<'_>, before: &Disk) -> Finding {
         let (now, old) = (at.disk().seen, before.seen);
         if now.in_sync {

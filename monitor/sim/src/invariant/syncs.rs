@@ -28,6 +28,10 @@ impl Invariant for Syncs {
         Ok(())
     }
 
+    fn replaced(&mut self, node: usize) {
+        self.bound.remove(&node);
+    }
+
     fn wrote(&mut self, at: &Subject<'_>, _before: &Disk) -> Finding {
         if !at.disk().seen.forced {
             self.bound.remove(&at.node);

@@ -25,6 +25,24 @@ impl<P: Process> World<P> {
         self.plan_for(at, Happening::Disk { node, life });
     }
 
+    /// A disk is slow no longer: what it has to do is done as fast as by any other.
+    pub(super) fn hurry_disk(&mut self, node: usize) {
+        let (sync, write) = (self.plan.weather.sync, self.plan.weather.write);
+        let Some(process) = &self.nodes[node].process else { return };
+        let mut at = self.now;
+        let synced: Vec<bool> = process.writes.iter().map(|write| write.sync).collect();
+        for (index, synced) in synced.into_iter().enumerate() {
+            at += self.micros(if synced { sync } else { write });
+            let machine = &mut self.nodes[node];
+            let life = machine.life;
+            if let Some(write) = machine.process.as_mut().and_then(|process| process.writes.get_mut(index)) {
+                write.at = write.at.min(at);
+                at = write.at;
+            }
+            self.plan_for(at, Happening::Disk { node, life });
+        }
+    }
+
     /// The disk is done with what is due.
     pub(super) fn disk_done(&mut self, node: usize, life: u64) {
         loop {

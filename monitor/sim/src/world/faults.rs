@@ -10,8 +10,9 @@ use rand::RngExt;
 use super::{Happening, World, new_node};
 use crate::fault::{Class, Fault};
 use crate::net::Link;
-use crate::node::{addrs, name};
+use crate::node::{Node, addrs, name};
 use crate::process::{Change, Process, Request};
+use crate::register::stored_map;
 
 /// How a fault ends.
 #[derive(Debug, Clone)]
@@ -149,21 +150,16 @@ impl<P: Process> World<P> {
                 self.nodes[node].is_live()
             }
             Class::SyncForce => {
-                // When all have been told to copy from others, nobody is left to copy from.
-                let marked = |n: &crate::node::Node<P>| {
-                    ["force_sync", "in_sync"]
-                        .iter()
-                        .any(|key| n.store.read("mon_sync", key).is_ok_and(|mark| mark.is_some()))
-                };
-                if self.now < self.forced_at + Duration::from_secs(10) || self.nodes.iter().any(marked) {
-                    return false;
+                // Now and then everybody, so that nobody is left to copy from.
+                let everybody = rng.random_bool(0.25);
+                let chosen = (0..count).filter(|n| everybody || *n == node || rng.random_bool(0.2));
+                let chosen: Vec<usize> = chosen.filter(|n| self.nodes[*n].is_live()).collect();
+                for node in &chosen {
+                    self.ask(*node, Request::Order(Order::SyncForce));
+                    let at = self.now + Duration::from_millis(rng.random_range(1..500));
+                    self.plan_for(at, Happening::Repair(Repair::Restart(*node)));
                 }
-                self.forced_at = self.now;
-                self.ask(node, Request::Order(Order::SyncForce));
-                let at = self.now + Duration::from_millis(rng.random_range(1..500));
-                let live = self.nodes[node].is_live();
-                self.plan_for(at, Happening::Repair(Repair::Restart(node)));
-                live
+                !chosen.is_empty()
             }
         }
     }
@@ -312,9 +308,8 @@ impl<P: Process> World<P> {
             return false;
         }
         let change = match in_map {
-            // Of two, neither can go without the risk that the other needs its vote for what it missed.
-            true if self.voters(leader) > 2 => Change::Remove(name(node)),
-            false if !self.nodes[node].gone => {
+            true if self.voters(leader) > 1 => Change::Remove(name(node)),
+            false if self.may_join(node) => {
                 self.start(node);
                 Change::Add(name(node), addrs(node))
             }
@@ -329,21 +324,56 @@ impl<P: Process> World<P> {
         if self.has_lost_member(leader) {
             return false;
         }
+        let count = self.nodes.len();
         let Some(consensus) = self.nodes[leader].core().map(|core| core.consensus()) else { return false };
         let map = consensus.monmap();
-        if map.size() < 3 {
+        if map.size() < 2 {
             return false;
         }
-        let free = |n: &usize| !self.nodes[*n].gone && map.rank_of(&name(*n)).is_none();
-        let Some(new) = (0..self.nodes.len()).find(free) else { return false };
+        let outside: Vec<usize> = (0..count).filter(|n| map.rank_of(&name(*n)).is_none()).collect();
+        let Some(new) = outside.into_iter().find(|n| self.may_join(*n)) else { return false };
         self.change(leader, Change::Replace(name(node), (name(new), addrs(new))));
         self.start(new);
         true
     }
 
+    /// Whether a machine may be added to the monmap. One that was a member once must be wiped first, and not before
+    /// everybody knows that it is none any longer: so says the manual.
+    fn may_join(&mut self, node: usize) -> bool {
+        if self.nodes[node].gone {
+            return false;
+        }
+        if self.nodes[node].store.read("monitor", "joined").is_ok_and(|joined| joined.is_none()) {
+            return true;
+        }
+        let counted = |n: &Node<P>| {
+            !n.gone
+                && stored_map(&n.store)
+                    .is_ok_and(|map| map.is_some_and(|map| map.rank_of(&name(node)).is_some()))
+        };
+        if self.nodes.iter().enumerate().any(|(index, n)| index != node && counted(n)) {
+            return false;
+        }
+        let Some(map) = self
+            .leader()
+            .and_then(|leader| self.nodes[leader].core())
+            .map(|core| core.consensus().monmap().clone())
+        else {
+            return false;
+        };
+        self.trace.line(self.now, || format!("{} is wiped", name(node)));
+        self.end(node, true);
+        let fresh: Node<P> = new_node(node, &self.plan, &map, &mut self.rng);
+        let machine = &mut self.nodes[node];
+        machine.store = fresh.store;
+        machine.learner = false;
+        self.check(|invariants, nodes| invariants.replaced(nodes, node));
+        true
+    }
+
     fn change_learner(&mut self, node: usize) -> bool {
         let Some((leader, false)) = self.place_in_map(node) else { return false };
-        if self.nodes[node].gone {
+        if !self.may_join(node) {
             return false;
         }
         let follows = std::mem::replace(&mut self.nodes[node].learner, true);

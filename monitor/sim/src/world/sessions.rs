@@ -14,6 +14,9 @@ use crate::process::Process;
 /// How often a refused connection is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// How long a connection lives on which nothing passes.
+const GIVES_UP: Duration = Duration::from_secs(15);
+
 impl<P: Process> World<P> {
     pub(super) fn send(&mut self, from: usize, to: usize, message: Envelope) {
         let message = match self.plan.as_bytes {
@@ -37,8 +40,7 @@ impl<P: Process> World<P> {
     fn transmit(&mut self, from: usize, to: usize, message: Envelope) {
         let link = (from, to);
         if !self.net.passes(link) || self.net.held.contains_key(&link) {
-            self.net.held.entry(link).or_default().push_back(message);
-            return;
+            return self.hold(link, message);
         }
         let mut delay = self.micros(self.plan.weather.delay);
         delay += self.net.clogged.get(&link).copied().unwrap_or_default();
@@ -55,11 +57,22 @@ impl<P: Process> World<P> {
             return;
         }
         if !self.net.passes(link) {
-            self.net.held.entry(link).or_default().push_back(message);
-            return;
+            return self.hold(link, message);
         }
         let peer = self.nodes[from].identity.addrs.clone();
         self.feed(to, Event::PeerMessage { peer, message });
+    }
+
+    /// A cut keeps a message. A connection on which nothing moves for long is given up by both ends, with what is in it.
+    fn hold(&mut self, link: (usize, usize), message: Envelope) {
+        let (from, to) = link;
+        self.net.held.entry(link).or_default().push_back(message);
+        let since = *self.net.stuck.entry(link).or_insert(self.now);
+        if self.now > since + GIVES_UP {
+            self.net.close(from, to);
+            self.tell_down(from, to);
+            self.tell_down(to, from);
+        }
     }
 
     /// Lets what a cut held go on its way.
@@ -68,6 +81,7 @@ impl<P: Process> World<P> {
             self.try_connect(from, to);
             return;
         }
+        self.net.stuck.remove(&(from, to));
         for message in self.net.held.remove(&(from, to)).unwrap_or_default() {
             self.transmit(from, to, message);
         }

@@ -45,6 +45,7 @@ impl<P: Process> World<P> {
         for node in 0..self.nodes.len() {
             self.nodes[node].slow_until = Duration::ZERO;
             self.nodes[node].write_fails = false;
+            self.hurry_disk(node);
             if self.nodes[node].paused {
                 self.resume(node);
             }
