@@ -94,14 +94,4 @@ impl Cluster {
             }
         }
     }
-
-    /// Mends one link, in the sessions of which nothing was lost.
-    pub(crate) fn mend(&mut self, a: usize, b: usize) {
-        self.cut.remove(&pair(a, b));
-        for (from, to) in [(a, b), (b, a)] {
-            for message in self.held.remove(&(from, to)).unwrap_or_default() {
-                self.transmit(from, to, message);
-            }
-        }
-    }
 }
