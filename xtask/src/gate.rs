@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::report::{Report, Track};
-use crate::{interop, native, tidy};
+use crate::{crds, interop, native, tidy};
 
 /// The crates that link RocksDB; left out where it cannot be installed.
 const NATIVE: [&str; 2] = ["mon-rocksdb", "mon-daemon"];
@@ -20,6 +20,7 @@ pub(crate) fn test(with_interop: bool, report: &mut Report) -> Result<()> {
     lints(native, report)?;
     // The interop tests have their own runner, below.
     report.tests("tests", scoped(native, "test").args(["--no-fail-fast"]));
+    crds::crds(true, report)?;
     policy(report);
     // Beside each other: what mostly waits for daemons, and what mostly computes.
     let mut tracks: Vec<Track<'_>> = Vec::new();

@@ -1,6 +1,7 @@
 //! The project's own tooling. Read `gate.rs` for what `make test` does.
 
 mod chart;
+mod crds;
 mod demo;
 mod fix;
 mod gate;
@@ -58,6 +59,12 @@ enum Command {
         /// Write what is generated.
         #[arg(long)]
         bless: bool,
+    },
+    /// The CustomResourceDefinition, from the types of operator/api.
+    Crds {
+        /// Only say whether the file is what it should be.
+        #[arg(long)]
+        check: bool,
     },
     /// The container image of monitor, operator and kubectl plugin.
     Image {
@@ -117,6 +124,7 @@ fn run(command: Command, report: &mut Report) -> Result<()> {
         Command::Fix => fix::fix(report),
         Command::Interop { filter } => interop::run(filter.as_deref(), report)?,
         Command::Chart { bless } => chart::chart(bless, report)?,
+        Command::Crds { check } => crds::crds(check, report)?,
         Command::Image { profile, out } => {
             image::image(&profile, out, report)?;
         }
