@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::report::{Report, Track};
-use crate::{crds, interop, native, tidy};
+use crate::{crds, interop, native, sim, tidy};
 
 /// The crates that link RocksDB; left out where it cannot be installed.
 const NATIVE: [&str; 2] = ["mon-rocksdb", "mon-daemon"];
@@ -23,7 +23,7 @@ pub(crate) fn test(with_interop: bool, report: &mut Report) -> Result<()> {
     crds::crds(true, report)?;
     policy(report);
     // Beside each other: what mostly waits for daemons, and what mostly computes.
-    let mut tracks: Vec<Track<'_>> = Vec::new();
+    let mut tracks: Vec<Track<'_>> = vec![("simulator", Box::new(sim::check))];
     if native && with_interop {
         tracks.push(("interop", Box::new(|report| interop::run(None, report))));
     } else if !with_interop {

@@ -1,26 +1,57 @@
 //! The simulator, built for speed and run with what it was asked for. The daemon cannot ask for its feature.
 
-use anyhow::{Result, bail};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
 
 use crate::gate;
+use crate::report::Report;
+
+/// What the gate runs: so many seeds, with so many events before each comes to rest.
+const SEEDS: &str = "500";
+const EVENTS: &str = "20000";
+/// How many seeds must give the same trace in two processes.
+const SAME: &str = "50";
 
 /// Runs the simulator; its arguments are documented by `cargo xtask sim -- --help`.
 pub(crate) fn sim(arguments: &[String]) -> Result<()> {
-    let mut command = gate::cargo();
-    command.args([
-        "run",
-        "--quiet",
-        "--profile",
-        "sim",
-        "--package",
-        "mon-sim",
-        "--features",
-        "planted-bugs",
-        "--",
-    ]);
-    let status = command.args(arguments).status()?;
+    let status = command("run").arg("--").args(arguments).status()?;
     if !status.success() {
         bail!("the simulator found something, or could not tell: {status}");
     }
     Ok(())
+}
+
+/// The simulator's part of the gate: every invariant over many seeds, every planted bug, and that a seed is a run.
+pub(crate) fn check(report: &mut Report) -> Result<()> {
+    if !report.step("simulator: build", &mut command("build")) {
+        return Ok(());
+    }
+    let run = |arguments: &[&str]| {
+        let mut run = command("run");
+        run.args(["--", "--events", EVENTS]).args(arguments);
+        run
+    };
+    report.step(&format!("simulator: {SEEDS} seeds of {EVENTS} events"), &mut run(&["--seeds", SEEDS]));
+    report.step("simulator: every planted bug is found", &mut run(&["bugs"]));
+    report.say(&format!("simulator: {SAME} seeds, the same in two processes"));
+    let mut hashes = Vec::new();
+    for _ in 0..2 {
+        hashes.push(run(&["hashes", "--seeds", SAME]).stdout(Stdio::piped()).spawn()?);
+    }
+    let outputs: Vec<Vec<u8>> = hashes
+        .into_iter()
+        .map(|child| child.wait_with_output().map(|output| output.stdout).context("a run gave no hashes"))
+        .collect::<Result<_>>()?;
+    match outputs.as_slice() {
+        [one, other] if one == other && !one.is_empty() => report.pass(),
+        _ => report.fail("simulator: the same seed gave two different traces (`cargo xtask sim hashes`)"),
+    }
+    Ok(())
+}
+
+fn command(verb: &str) -> Command {
+    let mut command = gate::cargo();
+    command.args([verb, "--quiet", "--profile", "sim", "--package", "mon-sim", "--features", "planted-bugs"]);
+    command
 }

@@ -197,6 +197,8 @@ impl<P: Process> World<P> {
     pub(super) fn repair(&mut self, repair: Repair) {
         match repair {
             Repair::Start(node) => self.start_if_wanted(node),
+            // By now everybody was started, and is to be left in peace.
+            Repair::Restart(_) if self.calm => {}
             Repair::Restart(node) => {
                 self.end(node, false);
                 self.start_if_wanted(node);
