@@ -54,9 +54,16 @@ pub(crate) fn kubernetes(report: &mut Report) {
     install_missing(&KUBERNETES.iter().collect::<Vec<_>>(), report);
 }
 
+/// What tests look with.
+const TESTS: [Package; 1] = [Package {
+    name: "strace",
+    present: || on_path("strace"),
+    purpose: "records what the store does to its files, for the crash points",
+}];
+
 /// Installs what is missing. Returns whether the crates that link RocksDB can be built.
 pub(crate) fn setup(report: &mut Report) -> bool {
-    install_missing(&BUILD.iter().chain(&STOCK).collect::<Vec<_>>(), report);
+    install_missing(&BUILD.iter().chain(&STOCK).chain(&TESTS).collect::<Vec<_>>(), report);
     BUILD.iter().all(|package| (package.present)())
 }
 

@@ -13,6 +13,10 @@
 mod store;
 
 mod compaction;
+mod history;
+mod in_use;
+mod log_file;
+mod manifest;
 mod mark;
 mod open;
 mod open_error;

@@ -10,7 +10,9 @@ use mon_types::kv::{KvRead, StoreError};
 use rocksdb::{DB, Options};
 use rustix::fs::{FlockOperation, fcntl_lock};
 
-use crate::mark::{Mark, SYNCED_FILE};
+use crate::history::{History, Tail};
+use crate::in_use::InUse;
+use crate::mark::{Mark, Synced};
 use crate::open_error::OpenError;
 use crate::options::{Setup, TableFormat, setup};
 use crate::store::{self, RocksStore};
@@ -32,14 +34,15 @@ pub fn is_made(data: &Path) -> bool {
 pub fn create(data: &Path, format: TableFormat) -> Result<RocksStore, OpenError> {
     let folder = data.join(STORE_FOLDER);
     let io = |error| OpenError::from_io(data, &error);
+    if !data.join(BACKEND_FILE).exists() {
+        write_backend(data).map_err(io)?;
+    }
+    check_backend(data)?;
     if !folder.exists() {
         DirBuilder::new().mode(0o755).create(&folder).map_err(io)?;
     }
-    let backend = data.join(BACKEND_FILE);
-    if !backend.exists() {
-        write_backend(&backend).map_err(io)?;
-    }
-    check_backend(data)?;
+    // A folder that a power cut may take away would take along whatever is synced inside of it.
+    File::open(data).and_then(|names| names.sync_all()).map_err(io)?;
     open_database(data, &folder, format, true)
 }
 
@@ -59,19 +62,20 @@ pub struct ReadOnlyStore {
     _log_folder: tempfile::TempDir,
     /// Keeps others out while we look.
     _lock: File,
+    _in_use: InUse,
 }
 
-/// Opens the store of a data directory for looking only, while no other process has it open. Not for a
-/// directory that this very process has open: dropping the result would release that lock too, as POSIX
-/// has it.
+/// Opens the store of a data directory for looking only, while nobody has it open.
 ///
 /// # Errors
 /// [`OpenError`] says why not and what to do.
 pub fn peek(data: &Path) -> Result<ReadOnlyStore, OpenError> {
     let folder = existing_folder(data)?;
-    let lock = lock(&folder)?;
+    let in_use = InUse::mark(&folder)?;
+    let lock = lock(&folder, false)?;
+    check_history(&folder)?;
     let (db, log_folder) = open_read_only(&folder)?;
-    Ok(ReadOnlyStore { db, _log_folder: log_folder, _lock: lock })
+    Ok(ReadOnlyStore { db, _log_folder: log_folder, _lock: lock, _in_use: in_use })
 }
 
 /// Opens without writing anything, and only what has all that ever was synced.
@@ -85,12 +89,23 @@ fn open_read_only(folder: &Path) -> Result<(DB, tempfile::TempDir), OpenError> {
         .map_err(|error| OpenError::from_rocksdb(folder, &error))?;
     let synced = Mark::read(folder).map_err(|error| OpenError::from_io(folder, &error))?;
     let last = db.latest_sequence_number();
-    match synced.filter(|synced| *synced > last) {
-        Some(synced) => {
-            let why = format!("it ends with change {last}, but change {synced} was on disk already");
+    match synced.filter(|synced| synced.sequence > last) {
+        Some(Synced { sequence, .. }) => {
+            let why = format!("it ends with change {last}, but change {sequence} was on disk already");
             Err(OpenError::Damaged { path: folder.into(), why })
         }
         None => Ok((db, log_folder)),
+    }
+}
+
+/// Looks at the files themselves, which must not be in use. What is torn, if something is.
+fn check_history(folder: &Path) -> Result<Option<Vec<Tail>>, OpenError> {
+    let io = |error| OpenError::from_io(folder, &error);
+    let synced = Mark::read(folder).map_err(io)?;
+    match History::read(folder, synced).map_err(io)? {
+        History::Whole { torn } => Ok(Some(torn)),
+        History::Broken(why) => Err(OpenError::Damaged { path: folder.into(), why }),
+        History::Foreign => Ok(None),
     }
 }
 
@@ -110,19 +125,27 @@ impl std::fmt::Debug for ReadOnlyStore {
     }
 }
 
-fn write_backend(path: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+/// Under another name first: a power cut leaves it whole or not there, or the directory would count as one of
+/// another backend.
+fn write_backend(data: &Path) -> io::Result<()> {
+    let unfinished = data.join(format!("{BACKEND_FILE}.new"));
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     writeln!(file, "{BACKEND}")?;
-    file.sync_all()
+    file.sync_all()?;
+    std::fs::rename(unfinished, data.join(BACKEND_FILE))
 }
 
 /// Very old data directories have no such file; what they hold shows when it is opened.
 fn check_backend(data: &Path) -> Result<(), OpenError> {
-    match std::fs::read_to_string(data.join(BACKEND_FILE)) {
-        Ok(text) if text.trim() == BACKEND => Ok(()),
-        Ok(text) => Err(OpenError::OtherBackend { path: data.into(), found: text.trim().into() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(OpenError::from_io(&data.join(BACKEND_FILE), &error)),
+    let content = match std::fs::read(data.join(BACKEND_FILE)) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(OpenError::from_io(&data.join(BACKEND_FILE), &error)),
+    };
+    match String::from_utf8_lossy(&content).trim() {
+        BACKEND => Ok(()),
+        found => Err(OpenError::OtherBackend { path: data.into(), found: found.into() }),
     }
 }
 
@@ -151,9 +174,9 @@ fn existing_folder(data: &Path) -> Result<PathBuf, OpenError> {
 }
 
 /// Takes the lock that RocksDB itself uses, so that stock daemons and tools respect it.
-fn lock(folder: &Path) -> Result<File, OpenError> {
+fn lock(folder: &Path, create: bool) -> Result<File, OpenError> {
     let path = folder.join("LOCK");
-    let file = OpenOptions::new().read(true).write(true).open(&path);
+    let file = OpenOptions::new().read(true).write(true).create(create).truncate(false).open(&path);
     let file = file.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             OpenError::Damaged { path: folder.into(), why: "the file LOCK is missing".into() }
@@ -173,17 +196,18 @@ fn open_database(
     format: TableFormat,
     create: bool,
 ) -> Result<RocksStore, OpenError> {
-    if folder.join("CURRENT").exists() && folder.join(SYNCED_FILE).exists() {
-        // Opening for writing would drop what follows the damage, so it is looked for first. A store that
-        // somebody else writes to may look damaged as well.
-        if let Err(error) = open_read_only(folder) {
-            lock(folder)?;
-            return Err(error);
+    let in_use = InUse::mark(folder)?;
+    if folder.join("CURRENT").exists() {
+        // RocksDB would drop what follows a damage. It takes its own lock later, when it opens the store.
+        let _lock = lock(folder, true)?;
+        match check_history(folder)? {
+            Some(torn) => History::mend(&torn).map_err(|error| OpenError::from_io(folder, &error))?,
+            None => drop(open_read_only(folder)?),
         }
     }
     let Setup { mut options, families } = setup(format, folder, &data.join("store.db.options"))?;
     options.create_if_missing(create);
     let db = DB::open_cf_descriptors(&options, folder, families)
         .map_err(|error| OpenError::from_rocksdb(folder, &error))?;
-    RocksStore::new(db, folder.into()).map_err(|error| OpenError::from_io(folder, &error))
+    RocksStore::new(db, folder.into(), in_use).map_err(|error| OpenError::from_io(folder, &error))
 }

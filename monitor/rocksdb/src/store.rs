@@ -9,6 +9,7 @@ use mon_types::kv::{KvRead, Op, StoreError, Transaction};
 use rocksdb::{DB, ErrorKind, ReadOptions, WriteBatch, WriteOptions};
 
 use crate::compaction::{Compactor, KeyRange};
+use crate::in_use::InUse;
 use crate::mark::{Mark, SYNCED_FILE};
 
 /// An open store; dropping it closes it and releases its lock.
@@ -19,14 +20,16 @@ pub struct RocksStore {
     /// Held while writing, so that it never names a write that is not synced.
     mark: Mutex<Mark>,
     path: PathBuf,
+    // Last: until the database is closed.
+    _in_use: InUse,
 }
 
 impl RocksStore {
-    pub(crate) fn new(db: DB, path: PathBuf) -> std::io::Result<Self> {
+    pub(crate) fn new(db: DB, path: PathBuf, in_use: InUse) -> std::io::Result<Self> {
         // What was replayed from the log is in a synced table file by now.
         let mark = Mutex::new(Mark::open(&path, db.latest_sequence_number())?);
         let db = Arc::new(db);
-        Ok(Self { compactor: Compactor::start(Arc::clone(&db))?, db, mark, path })
+        Ok(Self { compactor: Compactor::start(Arc::clone(&db))?, db, mark, path, _in_use: in_use })
     }
 
     /// The folder of the database (`store.db`).

@@ -1,0 +1,42 @@
+//! What a power cut or a damaged file does to a real store: nothing, or something that is noticed.
+//!
+//! ```text
+//!  a process with the real store and writer, under strace      recording.rs, workload.rs
+//!        | every call that changes files, and every acknowledgement
+//!        v
+//!  a disk that is cut off after each call                      disk.rs
+//!        | un-synced data and names lost, torn, scattered
+//!        v
+//!  the store is opened again and compared                      crash.rs
+//! ```
+//! `damage.rs` does the same with single damages of files at rest. docs/crash-points.md says why this is what a power
+//! cut does, and how to run more of it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod crash;
+mod damage;
+mod disk;
+mod recording;
+mod workload;
+
+use std::path::{Path, PathBuf};
+
+use mon_rocksdb::{OpenError, RocksStore, TableFormat, open};
+
+/// Where stores are opened by the thousand: in memory, where the system has a place for that.
+fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("mon-faults-").tempdir_in(folder).unwrap()
+}
+
+fn open_again(data: &Path) -> Result<RocksStore, OpenError> {
+    open(data, TableFormat::Reef)
+}
+
+/// Names the folder that a failing test leaves for a look.
+fn keep(data: &Path, name: &str) -> PathBuf {
+    let kept = std::env::temp_dir().join(format!("mon-faults-{}-{name}", std::process::id()));
+    disk::put(&disk::take(data), &kept);
+    kept
+}
