@@ -11,7 +11,7 @@ const ACKNOWLEDGED: u64 = 6;
 
 fn put(store: &impl KvStore, key: u64, sync: bool) {
     let mut transaction = Transaction::new();
-    transaction.put_u64("p", &key.to_string(), key * 1000);
+    transaction.put_u64("p", key.to_string(), key * 1000);
     store.apply(&[transaction], sync).unwrap();
 }
 
