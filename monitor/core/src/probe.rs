@@ -28,6 +28,8 @@ pub(crate) struct Probe {
     level: BTreeSet<Rank>,
     next: Duration,
     joined_at: Option<Duration>,
+    /// What was committed when a quorum first answered us.
+    first_seen: Option<Version>,
     pub(crate) followed_at: Option<Duration>,
 }
 
@@ -202,6 +204,9 @@ impl Consensus {
         if self.exited {
             return Ok(());
         }
+        if !m.quorum.is_empty() {
+            self.probe.first_seen.get_or_insert(m.paxos_last_version);
+        }
         if let Some(kind) = self.sync_needed(m) {
             let asked = self.order.is_fresh(from, cx.now.mono, self.config.probe_interval);
             return if asked { Ok(()) } else { self.start_sync(cx, from, kind) };
@@ -268,9 +273,20 @@ impl Consensus {
         if first > ours.next() && first.0 > 1 {
             return Some(Kind::Full);
         }
-        let drift = if self.members.me().is_some() { self.config.paxos_max_join_drift } else { 0 };
-        // A follower catches up by itself; somebody who is to join must know what it joins.
+        let drift = if self.knows_its_part() { self.config.paxos_max_join_drift } else { 0 };
+        // A follower catches up by itself.
         (ours.0 + drift < last.0 && self.following.is_none()).then_some(Kind::Recent)
+    }
+
+    /// Whether our store says what we are to the quorum. If not, we must not lack anything that may say it: somebody
+    /// who is to join must know what it joins. But no more than that, or where clients write without pause every sync
+    /// ends a few values behind, and nobody ever joins.
+    fn knows_its_part(&self) -> bool {
+        if self.members.me().is_some() || self.learners.contains_key(&self.identity.name) {
+            return true;
+        }
+        let knows_past = self.probe.first_seen.is_some_and(|seen| self.paxos.last_committed() >= seen);
+        knows_past && !self.config.learner
     }
 
     /// A quorum stands without us: take part, follow, or ask to be let in.

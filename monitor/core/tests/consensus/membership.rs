@@ -2,9 +2,14 @@
 
 use mon_core::consensus::Role;
 use mon_core::effect::Halt;
+use mon_core::event::Event;
+use mon_types::encode::Encode;
+use mon_types::id::{Rank, Version};
 use mon_types::kv::Transaction;
+use mon_types::message::{MMonProbe, Message, ProbeOp};
 
 use crate::cluster::{Cluster, monmap, ms, put_learner, put_map, seeds};
+use crate::node::{addrs, fsid, name};
 
 fn change(c: &mut Cluster, epoch: u32, members: &[usize]) {
     let mut write = Transaction::new();
@@ -88,6 +93,39 @@ fn a_learner_follows_without_a_vote_and_then_replaces_a_voter() {
         c.run(ms(2000));
         assert_eq!(c.nodes[2].halted, Some(Halt::Removed));
         c.settle_down();
+    }
+}
+
+/// Tells node 3 of a quorum of the others that is `ahead` values ahead of it.
+fn probe_reply(c: &mut Cluster, ahead: u64) {
+    let node = c.nodes[3].consensus();
+    let mut reply = MMonProbe::new(fsid(), ProbeOp::Reply, name(1));
+    reply.monmap = node.monmap().to_bytes();
+    reply.has_ever_joined = true;
+    reply.quorum = [0, 1, 2].map(Rank).into();
+    reply.leader = Some(Rank(0));
+    reply.paxos_first_version = Version(1);
+    reply.paxos_last_version = Version(node.last_committed().0 + ahead);
+    let message = Message::from(reply).with_tid(0);
+    c.feed(3, Event::PeerMessage { peer: addrs(1), message });
+}
+
+/// Found by the nemesis: while clients wrote without pause, every sync ended a few values behind, so that another was
+/// begun, and the learner never followed.
+#[test]
+fn a_learner_that_lacks_little_follows_and_does_not_sync_again() {
+    let mut c = three_and_one(1, true);
+    let mut write = Transaction::new();
+    put_learner(&mut write, 3);
+    c.commit(write);
+    c.run_until("the learner to follow", ms(5000), |c| c.nodes[3].consensus().role() == Role::Learner);
+    for (ahead, then) in [(3, Role::Probing), (30, Role::Synchronizing)] {
+        (0..3).for_each(|node| c.kill(node));
+        c.run_until("the learner to probe", ms(5000), |c| c.nodes[3].consensus().role() == Role::Probing);
+        probe_reply(&mut c, ahead);
+        assert_eq!(c.nodes[3].consensus().role(), then, "{ahead} values behind");
+        (0..3).for_each(|node| c.start(node));
+        c.run_until("the learner to follow", ms(10_000), |c| c.nodes[3].consensus().role() == Role::Learner);
     }
 }
 
