@@ -2,6 +2,8 @@
 //! somebody wants it to, and not because a field moved.
 
 use mon_core::role::Role;
+use std::time::SystemTime;
+
 use mon_core::status::{Member, Status};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -37,6 +39,8 @@ pub(crate) struct StatusView {
     pub(crate) sessions: u64,
     /// The disk under the store.
     pub(crate) disk: DiskView,
+    /// Its wall clock, in seconds of Unix time.
+    pub(crate) wall_clock: u64,
 }
 
 /// A quorum as one monitor sees it.
@@ -151,6 +155,10 @@ impl From<&Status> for StatusView {
                 bytes_available: disk.bytes_available,
                 bytes_store: disk.bytes_store,
             },
+            wall_clock: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs(),
         }
     }
 }
