@@ -6,10 +6,10 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::report::{Report, Track};
-use crate::{crds, interop, native, sim, tidy};
+use crate::{crds, interop, native, nemesis, sim, tidy};
 
 /// The crates that link RocksDB; left out where it cannot be installed.
-const NATIVE: [&str; 2] = ["mon-rocksdb", "mon-daemon"];
+const NATIVE: [&str; 3] = ["mon-rocksdb", "mon-daemon", "mon-nemesis"];
 
 /// Everything.
 pub(crate) fn test(with_interop: bool, report: &mut Report) -> Result<()> {
@@ -28,6 +28,9 @@ pub(crate) fn test(with_interop: bool, report: &mut Report) -> Result<()> {
         tracks.push(("interop", Box::new(|report| interop::run(None, report))));
     } else if !with_interop {
         report.skip("interop with stock Ceph: left out as asked");
+    }
+    if native {
+        tracks.push(("nemesis", Box::new(|report| nemesis::nemesis(&[], report))));
     }
     report.beside(tracks);
     Ok(())

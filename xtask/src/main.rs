@@ -9,6 +9,7 @@ mod image;
 mod interop;
 mod k8s;
 mod native;
+mod nemesis;
 mod place;
 mod report;
 mod sim;
@@ -90,6 +91,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Faults on real monitors in network namespaces: `nemesis [--rounds N] [--seed S] [--keep] [--class C]`.
+    #[command(disable_help_flag = true)]
+    Nemesis {
+        /// What the nemesis is asked for.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Architecture and style rules that no compiler checks.
     Tidy {
         /// Write the sizes of today's large files to the allow list.
@@ -131,6 +139,7 @@ fn run(command: Command, report: &mut Report) -> Result<()> {
         Command::K8s { arguments } => k8s::k8s(&arguments, report)?,
         Command::Demo => demo::demo(report)?,
         Command::Sim { arguments } => sim::sim(&arguments)?,
+        Command::Nemesis { arguments } => nemesis::nemesis(&arguments, report)?,
         Command::Tidy { bless } => tidy::tidy(bless, report)?,
     }
     Ok(())

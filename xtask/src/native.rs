@@ -33,6 +33,22 @@ const STOCK: [Package; 1] = [Package {
     purpose: "makes the roots that stock Ceph runs in for the interop tests",
 }];
 
+/// What the nemesis does its work with.
+const NEMESIS: [Package; 3] = [
+    Package { name: "iproute2", present: || on_path("ip"), purpose: "makes network namespaces" },
+    Package {
+        name: "e2fsprogs",
+        present: || on_path("mkfs.ext4"),
+        purpose: "makes disks that can be full or slow",
+    },
+    Package { name: "faketime", present: || on_path("faketime"), purpose: "makes wall clocks jump" },
+];
+
+/// Installs what the nemesis needs; it does without what cannot be had, and says so.
+pub(crate) fn nemesis(report: &mut Report) {
+    install_missing(&NEMESIS.iter().collect::<Vec<_>>(), report);
+}
+
 /// What a Kubernetes on this machine consists of, besides what is built from source.
 const KUBERNETES: [Package; 8] = [
     Package { name: "containerd", present: || on_path("containerd"), purpose: "runs the pods" },

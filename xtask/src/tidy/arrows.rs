@@ -18,7 +18,7 @@ const OUTSIDE: &[&str] = &["tokio", "rustix", "socket2", "rocksdb", "axum", "tem
 /// For what only decides: not even a client of Kubernetes.
 const PURE: &[&str] = &["tokio", "rustix", "socket2", "rocksdb", "axum", "tempfile", "kube", "rand"];
 
-const RULES: [Rule; 18] = [
+const RULES: [Rule; 19] = [
     Rule { name: "mon-derive", may_use: &[], must_not_use: OUTSIDE },
     Rule { name: "mon-types", may_use: &["mon-derive"], must_not_use: OUTSIDE },
     Rule { name: "mon-cephx", may_use: &["mon-types"], must_not_use: OUTSIDE },
@@ -58,6 +58,11 @@ const RULES: [Rule; 18] = [
         name: "moncluster-k8s",
         may_use: &["mon-client", "mon-sim", "mon-types"],
         must_not_use: &["rocksdb"],
+    },
+    Rule {
+        name: "mon-nemesis",
+        may_use: &["mon-types", "mon-client", "mon-rocksdb", "mon-sim"],
+        must_not_use: &[],
     },
     Rule { name: "mon-interop", may_use: &[], must_not_use: &[] },
     Rule { name: "xtask", may_use: &[], must_not_use: &[] },
