@@ -9,6 +9,7 @@ pub mod effect;
 mod election;
 pub mod event;
 pub mod gate;
+mod held;
 pub mod identity;
 mod members;
 pub mod mkfs;

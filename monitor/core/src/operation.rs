@@ -14,6 +14,7 @@ use mon_types::message::Message;
 use crate::command::arguments::Arguments;
 use crate::effect::CommandReply;
 use crate::event::{ClientInfo, RequestId, SessionId};
+use crate::held::Hold;
 
 /// Where an operation comes from, and its answer goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(crate) struct Operation {
     pub(crate) arrived: Duration,
     /// Our number for it when it was forwarded; 0 when it never was.
     pub(crate) forwarded: u64,
+    /// Its part of what all that wait hold, once it waits.
+    pub(crate) hold: Option<Hold>,
 }
 
 /// A command that was understood and whose caps were checked.

@@ -51,6 +51,7 @@ use crate::config::Config;
 use crate::cx::Cx;
 use crate::effect::{Effects, Halt};
 use crate::event::{DiskUse, RequestId};
+use crate::held::Held;
 use crate::identity::Identity;
 use crate::operation::{Operation, Origin};
 use crate::quorum::{Order, QuorumView};
@@ -89,6 +90,8 @@ pub struct Services {
     /// Values that were in flight when the quorum broke: committed or lost, nobody knows yet.
     uncertain: Vec<propose::InFlight>,
     reads: read::Reads,
+    /// What all operations that wait hold in bytes.
+    held: Held,
     /// What the leader was asked on behalf of our clients, by our number. On a peon.
     forwarded: BTreeMap<u64, Operation>,
     forward_counter: u64,
@@ -171,6 +174,7 @@ impl Services {
             in_flight: None,
             uncertain: Vec::new(),
             reads: read::Reads::default(),
+            held: Held::default(),
             forwarded: BTreeMap::new(),
             forward_counter: 0,
             waiting: VecDeque::new(),

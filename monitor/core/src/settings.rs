@@ -39,6 +39,9 @@ pub struct Settings {
     pub session_operations_max: usize,
     /// Operations of all sessions that may wait; more close the session they come from. Default 50000.
     pub operations_max: usize,
+    /// Bytes of input that they may hold together; beyond it the next of a client closes its session.
+    /// Default 256 MiB.
+    pub operations_bytes_max: usize,
     /// How long an operation waits for a quorum before its session is closed, so that the client looks
     /// for another monitor. Default 5 s (`mon_lease`).
     pub quorum_wait: Duration,
@@ -75,6 +78,7 @@ impl Default for Settings {
             session_timeout: Duration::from_secs(300),
             session_operations_max: 1024,
             operations_max: 50_000,
+            operations_bytes_max: 256 << 20,
             quorum_wait: Duration::from_secs(5),
             value_operations_max: 1024,
             value_bytes_max: 4 << 20,

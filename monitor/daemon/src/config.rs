@@ -98,6 +98,8 @@ pub(crate) struct LimitSettings {
     pub(crate) session_timeout: Duration,
     /// Largest value of a config-key in bytes.
     pub(crate) config_key_bytes_max: usize,
+    /// Most bytes that all clients together may make us keep.
+    pub(crate) client_bytes_max: usize,
 }
 
 /// The HTTP endpoint.
@@ -108,6 +110,8 @@ pub(crate) struct HttpSettings {
     /// Certificate chain and key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
     pub(crate) token_file: Option<PathBuf>,
+    /// Where to write its address.
+    pub(crate) address_file: Option<PathBuf>,
 }
 
 /// What is logged, and where.
@@ -277,6 +281,7 @@ fn limits(options: &Options) -> Result<LimitSettings, BadValue> {
         peer: from(peer)?,
         session_timeout,
         config_key_bytes_max: options.size("mon_config_key_max_entry_size")?,
+        client_bytes_max: options.size("mon_client_bytes_max")?,
     })
 }
 
@@ -294,7 +299,7 @@ fn http(options: &Options) -> Result<HttpSettings, BadValue> {
         let why = "beyond loopback the endpoint needs mon_http_tls_cert or mon_http_token_file";
         return Err(options.bad("mon_http_listen", why));
     }
-    Ok(HttpSettings { listen, tls, token_file })
+    Ok(HttpSettings { listen, tls, token_file, address_file: options.path("mon_http_address_file") })
 }
 
 fn log(options: &Options, foreground: bool) -> Result<LogSettings, BadValue> {

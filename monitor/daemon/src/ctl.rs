@@ -3,6 +3,7 @@
 
 mod client;
 mod kv;
+mod local;
 mod members;
 mod show;
 
@@ -17,9 +18,15 @@ pub(crate) use client::{Client, CtlError};
 /// Where the endpoint is and how to show what it says.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Endpoint {
-    /// URL of a monitor's HTTP endpoint; a path below it is not needed
-    #[arg(long, env = "MON_URL", default_value = "http://127.0.0.1:9283", value_name = "URL", global = true)]
-    pub(crate) url: String,
+    /// URL of a monitor's HTTP endpoint; without it a monitor of this machine is found
+    #[arg(long, env = "MON_URL", value_name = "URL", global = true)]
+    pub(crate) url: Option<String>,
+    /// Where the monitors of this machine say what their endpoints are (their option run_dir)
+    #[arg(long, env = "MON_RUN_DIR", value_name = "DIR", default_value = "/var/run/ceph", global = true)]
+    pub(crate) run_dir: std::path::PathBuf,
+    /// Which of them to ask, by name; otherwise any that runs
+    #[arg(long, value_name = "NAME", global = true, conflicts_with = "url")]
+    pub(crate) mon: Option<String>,
     /// File with the endpoint's bearer token
     #[arg(long, env = "MON_TOKEN_FILE", value_name = "FILE", global = true)]
     pub(crate) token_file: Option<std::path::PathBuf>,

@@ -6,6 +6,7 @@ use crate::asok::{self, AdminSocket, AsokError};
 use crate::config::Settings;
 use crate::exit::{Exit, Failed};
 use crate::handle::CoreHandle;
+use crate::http::address_file::AddressFile;
 use crate::http::metrics::Metrics;
 use crate::http::{self, AppState, HttpConfig, HttpError, Listening, TlsFiles};
 
@@ -13,6 +14,7 @@ use crate::http::{self, AppState, HttpConfig, HttpError, Listening, TlsFiles};
 pub(crate) struct Endpoints {
     _socket: Option<AdminSocket>,
     http: Option<Listening>,
+    _address_file: Option<AddressFile>,
 }
 
 /// Opens those that the settings name.
@@ -30,15 +32,22 @@ pub(crate) async fn open(
             Err(error @ AsokError::Open { .. }) => tracing::warn!("{error}"),
         }
     }
-    let mut listening = None;
+    let (mut listening, mut address_file) = (None, None);
     if let Some(listen) = settings.http.listen {
         let tls = settings.http.tls.clone().map(|(certificate, key)| TlsFiles { certificate, key });
         let config = HttpConfig { listen, tls, token_file: settings.http.token_file.clone() };
         let open = http::serve(&config, AppState { core: core.clone(), metrics }).await.map_err(failed_by)?;
         tracing::info!(address = %open.address, "serving http");
+        if let Some(path) = &settings.http.address_file {
+            match AddressFile::write(path, open.address, config.tls.is_some()) {
+                Ok(written) => address_file = Some(written),
+                // It is for finding the endpoint, which works without as well.
+                Err(error) => tracing::warn!("cannot write {}: {error}", path.display()),
+            }
+        }
         listening = Some(open);
     }
-    Ok(Endpoints { _socket: socket, http: listening })
+    Ok(Endpoints { _socket: socket, http: listening, _address_file: address_file })
 }
 
 impl Drop for Endpoints {

@@ -10,6 +10,7 @@
 //! (RFC 9457). One router serves everything and the OpenAPI document is generated from it.
 
 mod access;
+pub(crate) mod address_file;
 mod listen;
 pub(crate) mod metrics;
 mod probes;

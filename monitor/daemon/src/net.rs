@@ -9,6 +9,7 @@
 //! ```
 //! Every byte and every decoding error of a peer stays in its own task.
 
+mod budget;
 mod client;
 mod config;
 mod dial;
@@ -35,6 +36,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::queue::EventSender;
 use crate::requests::Requests;
+use budget::Budget;
 pub(crate) use config::NetConfig;
 pub(crate) use registry::Counts;
 use registry::Registry;
@@ -50,6 +52,7 @@ pub(crate) struct Shared {
     /// As we show ourselves; changes with our rank.
     identity: ArcSwap<Identity>,
     registry: Registry,
+    budget: Budget,
 }
 
 /// The engine's side of the network. No call waits or fails: what cannot be delivered is the session's loss,
@@ -81,6 +84,7 @@ pub(crate) async fn start(
     let shared = Arc::new(Shared {
         identity: ArcSwap::from_pointee(identity(&config, None)),
         registry: Registry::new(config.client_limits.unauthenticated_max),
+        budget: Budget::new(config.client_bytes_max, config.client_limits.sessions_max),
         global_seq: GlobalSeq::starting_at(wall.as_secs() * 1000 + u64::from(wall.subsec_millis())),
         config,
         auth,

@@ -155,6 +155,7 @@ fn service_settings(settings: &Settings, prepared: &Prepared) -> ServiceSettings
             service: settings.auth.service_ticket_ttl,
         },
         sessions_max: settings.limits.client.sessions_max,
+        operations_bytes_max: settings.limits.client_bytes_max,
         session_timeout: settings.limits.session_timeout,
         kv_value_bytes_max: settings.limits.config_key_bytes_max,
         disk_warn_percent: u64::from(settings.disk.warn_percent),
@@ -183,6 +184,7 @@ fn net_config(settings: &Settings, prepared: &Prepared, identity: &Identity) -> 
     config.cluster_modes.clone_from(&settings.modes.cluster);
     config.client_modes.clone_from(&settings.modes.service);
     config.client_limits = Arc::new(settings.limits.client.clone());
+    config.client_bytes_max = settings.limits.client_bytes_max;
     config.peer_limits = Arc::new(settings.limits.peer.clone());
     config
 }

@@ -181,6 +181,12 @@ impl Connection {
         self.remote
     }
 
+    /// How many bytes were received that are no whole frame yet.
+    #[must_use]
+    pub fn incomplete_bytes(&self) -> usize {
+        self.reader.incomplete_bytes()
+    }
+
     /// Takes received bytes. Call [`Self::poll_event`] until it has nothing more before the next bytes.
     ///
     /// # Errors

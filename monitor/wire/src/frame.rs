@@ -165,6 +165,11 @@ impl FrameReader {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// How many bytes that is, the decrypted start of a frame included.
+    pub(crate) fn incomplete_bytes(&self) -> usize {
+        self.buffer.len() + self.begun.as_ref().map_or(0, |(_, start)| start.len())
+    }
+
     /// What was received and not yet returned as frames.
     pub(crate) fn pending(&mut self) -> &mut BytesMut {
         &mut self.buffer

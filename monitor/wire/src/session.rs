@@ -194,6 +194,12 @@ impl Session {
         (self.queue.len(), self.queue.bytes())
     }
 
+    /// How many bytes were received that are no whole frame yet.
+    #[must_use]
+    pub fn incomplete_bytes(&self) -> usize {
+        self.connection.as_ref().map_or(0, Connection::incomplete_bytes)
+    }
+
     /// Queues a message.
     ///
     /// # Errors

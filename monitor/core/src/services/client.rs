@@ -133,6 +133,7 @@ impl Services {
             command: None,
             arrived: cx.now.mono,
             forwarded: 0,
+            hold: None,
         };
         match self.understand(cx, &operation) {
             Ok(command) => {

@@ -61,13 +61,16 @@ impl Services {
     }
 
     /// Puts an operation on its way.
-    pub(super) fn submit(&mut self, cx: &mut Cx<'_>, operation: Operation) {
+    pub(super) fn submit(&mut self, cx: &mut Cx<'_>, mut operation: Operation) {
         let waiting = self.queue.len() + self.waiting.len() + self.forwarded.len() + self.reads.count();
-        if waiting >= self.settings.operations_max
-            && let Origin::Client(session) = operation.origin
-        {
+        let too_much =
+            waiting >= self.settings.operations_max || self.held.bytes() > self.settings.operations_bytes_max;
+        if too_much && let Origin::Client(session) = operation.origin {
             self.close_session(cx, session);
             return;
+        }
+        if operation.hold.is_none() {
+            operation.hold = Some(self.held.hold(OPERATION_BYTES + operation.size_bytes()));
         }
         let Some(quorum) = &self.quorum else {
             self.waiting.push_back(operation);
@@ -301,3 +304,6 @@ pub(super) fn may_run(
     let addr = requester.ip();
     requester.caps.allows(&Request { entity: &requester.entity, service, command, args, need, addr })
 }
+
+/// What an operation is taken to need besides its input.
+const OPERATION_BYTES: usize = 512;

@@ -128,7 +128,8 @@ impl Services {
         let origin = Origin::Peer { addrs: from.clone(), name, tid: 0 };
         let requester = Arc::new(Requester { addrs: from.clone(), ..Requester::own() });
         let arrived = cx.now.mono;
-        let operation = Operation { origin, requester, tid, message, command: None, arrived, forwarded: 0 };
+        let operation =
+            Operation { origin, requester, tid, message, command: None, arrived, forwarded: 0, hold: None };
         self.submit(cx, operation);
     }
 
@@ -168,6 +169,7 @@ impl Services {
             command: None,
             arrived: cx.now.mono,
             forwarded: 0,
+            hold: None,
         };
         match self.understand(cx, &operation) {
             Ok(command) => {

@@ -10,7 +10,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 use zeroize::Zeroizing;
 
-use super::{Endpoint, Output};
+use super::{Endpoint, Output, local};
 use crate::http::problem::Problem;
 
 /// Asks one endpoint.
@@ -31,6 +31,15 @@ pub(crate) enum CtlError {
         url: String,
         /// What went wrong.
         source: ureq::Error,
+    },
+    /// No file there names an endpoint that listens.
+    #[error(
+        "no monitor with an http endpoint is running here, by the files in {folder}; name one with --url, or the \
+         monitors' run_dir with --run-dir"
+    )]
+    NoneHere {
+        /// Where we looked.
+        folder: String,
     },
     /// A file of ours that cannot be read.
     #[error("cannot read {file}: {source}")]
@@ -101,7 +110,11 @@ impl Client {
             std::fs::read(file).map(Zeroizing::new).map_err(error)
         };
         let of_system = Path::new(SYSTEM_AUTHORITIES);
-        let of_system = (endpoint.url.starts_with("https:") && of_system.exists()).then_some(of_system);
+        let url = match &endpoint.url {
+            Some(url) => url.clone(),
+            None => local::find(&endpoint.run_dir, endpoint.mon.as_deref())?,
+        };
+        let of_system = (url.starts_with("https:") && of_system.exists()).then_some(of_system);
         let authorities = endpoint.ca_file.as_deref().or(of_system).map(read).transpose()?;
         let agent = http_agent(authorities.as_ref().map(|pem| pem.as_slice())).map_err(|reason| {
             let file = endpoint.ca_file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
@@ -111,7 +124,7 @@ impl Client {
             let text = String::from_utf8_lossy(&bytes);
             Zeroizing::new(text.lines().next().unwrap_or_default().trim().to_owned())
         });
-        let url = endpoint.url.trim_end_matches('/').to_owned();
+        let url = url.trim_end_matches('/').to_owned();
         Ok(Self { agent, url, token, output: endpoint.output })
     }
 

@@ -169,6 +169,7 @@ fn print_next_steps(cluster: &Cluster) {
     println!("  mon dev status --dir {folder}");
     if let Some(member) = first {
         println!("  mon dev kill --dir {folder} --mon {}", member.name);
+        println!("  mon status --run-dir {folder}/run");
         println!("  curl {}", format_args!("http://{}/readyz?verbose", member.http()));
     }
     println!("  mon dev down --dir {folder}");

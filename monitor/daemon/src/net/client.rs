@@ -57,7 +57,7 @@ pub(super) async fn serve(
         }
         Ok(Incoming::Answered(_)) | Err(_) => return,
     }
-    let (sender, replies) = mpsc::unbounded_channel();
+    let (sender, replies) = mpsc::channel(shared.config.client_limits.queue_messages_max);
     let Some(id) = shared.registry.add_client(shared.config.client_limits.sessions_max, sender) else {
         warn!("client from {remote} refused: the most sessions allowed are open");
         return;
@@ -76,13 +76,19 @@ impl Client<'_> {
     async fn run(
         &mut self,
         socket: &mut Socket,
-        mut replies: mpsc::UnboundedReceiver<Envelope>,
+        mut replies: mpsc::Receiver<Envelope>,
     ) -> Result<(), Stopping> {
         let mut batch = Vec::with_capacity(BATCH);
+        let mut share = self.shared.budget.share();
         loop {
             let now = self.shared.clock.now().mono;
             while let Some(event) = self.session.poll_event(now) {
                 self.deliver(event).await?;
+            }
+            let kept = self.session.queued().1 + self.session.incomplete_bytes() + socket.unwritten_bytes();
+            if let Err(error) = share.set(kept) {
+                info!("closing client {} from {}: {error}", self.authenticated.entity, self.remote);
+                return Ok(());
             }
             if socket.is_written()
                 && let Some(bytes) = self.session.poll_transmit(now)
@@ -126,7 +132,10 @@ impl Client<'_> {
                 Event::ClientOpened { session, client: self.info(peer.addrs, peer.features) }
             }
             SessionEvent::Message(raw) => match Envelope::decode(&raw) {
-                Ok(message) => Event::ClientMessage { session, message },
+                Ok(message) => {
+                    let event = Event::ClientMessage { session, message };
+                    return self.shared.events.client_message(event, raw.payload_len()).await;
+                }
                 Err(error) => {
                     let Authenticated { entity, .. } = &*self.authenticated;
                     info!("closing client {entity} from {}: message {}: {error}", self.remote, raw.kind);

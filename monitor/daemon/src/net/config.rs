@@ -23,6 +23,8 @@ pub(crate) struct NetConfig {
     pub(crate) client_modes: Vec<Mode>,
     /// Limits of client sessions, and of connections whose kind is not yet known.
     pub(crate) client_limits: Arc<Limits>,
+    /// Bytes that all clients together may make us keep.
+    pub(crate) client_bytes_max: usize,
     /// Limits of sessions with monitors.
     pub(crate) peer_limits: Arc<Limits>,
 }
@@ -37,6 +39,7 @@ impl NetConfig {
             cluster_modes: vec![Mode::Secure, Mode::Crc],
             client_modes: vec![Mode::Secure, Mode::Crc],
             client_limits: Arc::new(Limits::client()),
+            client_bytes_max: 256 << 20,
             peer_limits: Arc::new(Limits::peer()),
         }
     }

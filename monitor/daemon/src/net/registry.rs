@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::peer::PeerCommand;
 
 /// What the engine tells a client's task. Dropping the sender closes the session.
-pub(super) type ClientSender = mpsc::UnboundedSender<Envelope>;
+pub(super) type ClientSender = mpsc::Sender<Envelope>;
 
 /// The task of a monitor's session.
 #[derive(Debug, Clone)]
@@ -94,9 +94,12 @@ impl Registry {
 
     /// Passes a message on to a client's task, if it is still there.
     pub(super) fn reply(&self, session: SessionId, message: Envelope) {
-        if let Some(sender) = lock(&self.clients).get(&session) {
-            // The task may just have ended; then the message is lost with the session.
-            let _gone = sender.send(message);
+        let mut clients = lock(&self.clients);
+        if let Some(sender) = clients.get(&session)
+            && let Err(mpsc::error::TrySendError::Full(_)) = sender.try_send(message)
+        {
+            // It asks for more than it takes. (A task that just ended loses the message with the session.)
+            clients.remove(&session);
         }
     }
 

@@ -38,6 +38,11 @@ impl Socket {
         self.output.is_empty()
     }
 
+    /// What was handed over and is not written yet.
+    pub(crate) fn unwritten_bytes(&self) -> usize {
+        self.output.len()
+    }
+
     /// Hands over what to write next. Only when [`Self::is_written`].
     pub(crate) fn write(&mut self, bytes: Bytes) {
         self.output = bytes;

@@ -368,3 +368,44 @@ async fn garbage_ends_its_connection_only() {
     let (client, _) = tokio::join!(Client::connect(&addrs, key(1), &[Mode::Crc]), mon.next());
     assert!(client.is_ok());
 }
+
+/// Three clients ask for more than they read. Each stays below its own limit, together they do not.
+#[tokio::test]
+async fn clients_that_do_not_read_are_closed_when_all_keep_too_much() {
+    let address = free_address();
+    let config = NetConfig {
+        client_limits: Arc::new(Limits { sessions_max: 64, ..limits() }),
+        client_bytes_max: 8 << 20,
+        ..NetConfig::new(AddrVec::msgr2(address), vec![address], Features::all(Release::Tentacle))
+    };
+    let mut mon = start_mon(config, view()).await;
+    let addrs = mon.addrs.clone();
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let (client, session) = tokio::join!(
+            async { Client::connect(&addrs, key(1), &[Mode::Crc]).await.ok().unwrap() },
+            mon.until(|event| match event {
+                Event::ClientOpened { session, .. } => Some(session),
+                _ => None,
+            })
+        );
+        clients.push((client, session));
+    }
+    let (mut reader, reading) = clients.pop().unwrap();
+    // More than the kernel's buffers take, too.
+    let map = Bytes::from(vec![7; 1 << 20]);
+    for _ in 0..12 {
+        for (_, session) in &clients {
+            mon.net.reply(*session, MMonMap { monmap: map.clone() }.into());
+        }
+    }
+    let closed = mon
+        .until(|event| match event {
+            Event::ClientClosed { session } => Some(session),
+            _ => None,
+        })
+        .await;
+    assert_ne!(closed, reading);
+    mon.net.reply(reading, MMonMap { monmap: Bytes::from_static(b"map") }.into());
+    let SessionEvent::Message(_) = reader.next().await else { panic!("who reads is served") };
+}

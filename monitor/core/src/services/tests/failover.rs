@@ -203,3 +203,24 @@ fn silent_sessions_are_closed() {
         .collect();
     assert_eq!(closed, [session]);
 }
+
+#[test]
+fn operations_that_wait_are_bounded_in_bytes_over_all_sessions() {
+    let mut world = World::new();
+    world.services.settings.operations_bytes_max = 100_000;
+    world.lose_quorum();
+    let big = "x".repeat(30_000);
+    let sessions: Vec<_> = (1..=6).map(|id| world.open_session(id, "client.admin", "allow *")).collect();
+    for session in &sessions {
+        world.say(*session, 1, command_message(&set(&big)));
+    }
+    let closed = |world: &World| -> usize {
+        world.effects.iter().filter(|effect| matches!(effect, Effect::CloseSession { .. })).count()
+    };
+    assert_eq!(closed(&world), 2, "four of 30 kB exceed it");
+    assert!(world.services.held.bytes() > 100_000);
+    world.form_quorum();
+    assert_eq!(world.services.held.bytes(), 0, "what is answered holds nothing");
+    let late = world.open_session(9, "client.admin", "allow *");
+    assert_eq!(world.ask(late, &set("small")).code, 0);
+}
