@@ -137,8 +137,9 @@ pub(crate) struct Elector {
     candidacy: Option<Candidacy>,
     /// We acknowledged this one and wait for its victory.
     deferred: Option<Deferred>,
-    /// Our acknowledgement in this epoch; it binds us until the next.
-    voted: Option<(Epoch, Rank)>,
+    /// Our acknowledgement in this epoch; it binds us until the next. By address: a rank can change hands with the
+    /// monmap in the midst of an election.
+    voted: Option<(Epoch, AddrVec)>,
     /// Starts since a quorum last stood for a while, when the next may be, and since when one stands.
     starts: u32,
     not_before: Duration,

@@ -25,7 +25,7 @@ impl Elector {
         self.deferred = None;
         self.successor = None;
         // A vote in this epoch binds us: what we stand for is the next one.
-        let bound = self.voted.is_some_and(|(epoch, rank)| epoch == self.epoch && rank != me);
+        let bound = self.voted.as_ref().is_some_and(|(epoch, _)| *epoch == self.epoch);
         if !self.epoch.is_electing() {
             self.enter(cx, self.epoch.next());
         } else if bound {
@@ -183,7 +183,7 @@ impl Elector {
     }
 
     fn defer(&mut self, cx: &mut Cx<'_>, scene: &mut Scene<'_>, to: Rank, addrs: &AddrVec, ours: bool) {
-        let bound = self.voted.is_some_and(|(epoch, rank)| epoch == self.epoch && rank != to);
+        let bound = self.voted.as_ref().is_some_and(|(epoch, voted)| *epoch == self.epoch && voted != addrs);
         let timeout = if ours {
             self.config.election_timeout * 2
         } else {
@@ -200,7 +200,7 @@ impl Elector {
         }
         self.candidacy = None;
         self.deferred = Some(Deferred { to, until });
-        self.voted = Some((self.epoch, to));
+        self.voted = Some((self.epoch, addrs.clone()));
         let after = self.gate.filter(|_| !bug::is_on(Bug::VoteBeforeSync));
         send(cx, addrs, self.message(scene, ElectionOp::Ack), after);
     }

@@ -138,7 +138,8 @@ impl Elector {
             return;
         }
         let included = scene.me().is_some_and(|me| m.quorum.contains(&me));
-        let voted = mark.is_none() || self.voted == Some((self.epoch, from));
+        let voted = mark.is_none()
+            || self.voted.as_ref().is_some_and(|(epoch, to)| *epoch == self.epoch && to == addrs);
         if !included || !voted || !self.epoch.is_electing() || m.epoch != self.epoch.next() {
             // Not an election that we took part in.
             self.enter(cx, m.epoch.next());

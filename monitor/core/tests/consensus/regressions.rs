@@ -6,8 +6,10 @@ use mon_core::effect::Halt;
 use mon_core::event::Event;
 use mon_core::quorum::Order;
 use mon_types::encode::Encode;
+use mon_types::id::Epoch;
 use mon_types::kv::{KvRead, Transaction};
 use mon_types::message::{ElectionOp, MMonElection};
+use mon_types::monmap::MonMap;
 
 use crate::cluster::{Cluster, monmap, ms, put_map, seeds};
 use crate::node::{addrs, fsid};
@@ -274,6 +276,35 @@ fn a_late_promise_can_bring_the_commit_of_what_is_proposed_again() {
     }
 }
 
+/// The epoch of the next election that a node has not seen anything of.
+fn next_election(c: &Cluster, node: usize) -> Epoch {
+    let epoch = c.nodes[node].consensus().epoch();
+    if epoch.is_electing() { epoch.next().next() } else { epoch.next() }
+}
+
+/// A proposal of one of ours, with what its mark says of its log.
+fn feed_proposal(c: &mut Cluster, node: usize, from: usize, epoch: Epoch, map: &MonMap, mark: &str) {
+    let mut m = MMonElection::new(fsid(), ElectionOp::Propose, epoch);
+    m.monmap = map.to_bytes();
+    m.strategy = map.strategy as u8;
+    m.metadata.insert("moncluster".into(), mark.into());
+    c.feed(node, Event::PeerMessage { peer: addrs(from), message: m.into() });
+}
+
+#[test]
+fn a_vote_binds_to_a_monitor_and_not_to_its_rank() {
+    let mut c = Cluster::up(1, 4);
+    c.run(ms(500));
+    c.isolate(3);
+    c.run_until("d probes", ms(9000), |c| c.nodes[3].consensus().role() == Role::Probing);
+    let epoch = next_election(&c, 3);
+    // b stands under the map that has it in rank 1; then c does, under a map without b that has c in rank 1.
+    feed_proposal(&mut c, 3, 1, epoch, &monmap(1, &[0, 1, 2, 3]), "1 1 99 0");
+    assert_eq!((c.nodes[3].consensus().role(), c.nodes[3].consensus().epoch()), (Role::Electing, epoch));
+    feed_proposal(&mut c, 3, 2, epoch, &monmap(2, &[0, 2, 3]), "1 1 99 0");
+    assert!(c.nodes[3].consensus().epoch() > epoch, "two candidates have the vote of d in {epoch}");
+}
+
 #[test]
 fn an_old_proposal_of_one_that_was_far_behind_ends_again() {
     let mut c = three_of_which_c_is_far_behind(1, &trimming());
@@ -284,13 +315,8 @@ fn an_old_proposal_of_one_that_was_far_behind_ends_again() {
     c.isolate(0);
     c.run_until("a probes", ms(9000), |c| c.nodes[0].consensus().role() == Role::Probing);
     // b stood in the next epoch when it had next to nothing, and was stuck in a cut since.
-    let view = c.nodes[0].consensus();
-    let epoch = if view.epoch().is_electing() { view.epoch().next().next() } else { view.epoch().next() };
-    let mut m = MMonElection::new(fsid(), ElectionOp::Propose, epoch);
-    m.monmap = view.monmap().to_bytes();
-    m.strategy = view.monmap().strategy as u8;
-    m.metadata.insert("moncluster".into(), "1 1 4 0".into());
-    c.feed(0, Event::PeerMessage { peer: addrs(1), message: m.into() });
+    let (map, epoch) = (c.nodes[0].consensus().monmap().clone(), next_election(&c, 0));
+    feed_proposal(&mut c, 0, 1, epoch, &map, "1 1 4 0");
     c.run(ms(5000));
     assert_eq!(c.nodes[0].consensus().role(), Role::Probing, "it looks for others again");
     c.settle_down();
