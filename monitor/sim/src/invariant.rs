@@ -9,6 +9,10 @@
 //! | what is committed is on the disks of a majority of the map before it | Paxos made simple, P2c | [`majority`] |
 //! | an epoch has at most one leader, and its quorum is a majority | ElectionLogic.h: epoch parity | [`leaders`] |
 //! | nothing that depends on a write leaves before it is durable | Paxos.cc: store before reply | [`durability`] |
+//! | a majority has promised before a value is offered; a heartbeat's confirmation is a promise | Paxos.cc: collect, begin | [`phase_one`] |
+//! | one vote per epoch, and a victory has the votes it says | ElectionLogic.h | [`votes`] |
+//! | a read shows what was acknowledged before it, a store what it acknowledges | Paxos.h: is_readable; Raft 6.4 | [`fresh_reads`] |
+//! | a process does not go by less than its disk | | [`memory`] |
 //! | stores are equal at equal versions | Monitor.cc: scrub | [`digests`] |
 //! | who is not in the map has no vote | PaxosService over MonMap ranks | [`learners`] |
 //! | a store that is half synced takes part in nothing | Monitor.cc: `mon_sync/in_sync` | [`syncs`] |
@@ -21,12 +25,16 @@ pub mod ballots;
 pub mod digests;
 mod disks;
 pub mod durability;
+pub mod fresh_reads;
 pub mod leaders;
 pub mod learners;
 pub mod majority;
+pub mod memory;
 pub mod no_gaps;
+pub mod phase_one;
 pub mod promises;
 pub mod syncs;
+pub mod votes;
 
 use std::fmt;
 
@@ -36,7 +44,7 @@ use mon_types::kv::Transaction;
 use mon_types::message::Envelope;
 
 use crate::node::Node;
-use crate::process::Process;
+use crate::process::{Process, Request};
 pub use disks::{Disk, Disks, Facts};
 
 /// Something that does not hold.
@@ -107,6 +115,25 @@ pub trait Invariant: fmt::Debug {
         Ok(())
     }
 
+    /// The same, with whom it is for.
+    ///
+    /// # Errors
+    /// How the property is broken.
+    fn sent_to(&mut self, _at: &Subject<'_>, _to: usize, _message: &Envelope) -> Finding {
+        Ok(())
+    }
+
+    /// A request has reached a process.
+    fn asked(&mut self, _at: &Subject<'_>, _id: u64, _request: &Request) {}
+
+    /// The answer to a request leaves a process, with 0 for success.
+    ///
+    /// # Errors
+    /// How the property is broken.
+    fn answered(&mut self, _at: &Subject<'_>, _id: u64, _code: i32) -> Finding {
+        Ok(())
+    }
+
     /// A process has dealt with an event.
     ///
     /// # Errors
@@ -142,6 +169,10 @@ impl Invariants {
             Box::<durability::Durability>::default(),
             Box::<promises::Promises>::default(),
             Box::<ballots::Ballots>::default(),
+            Box::<phase_one::PhaseOne>::default(),
+            Box::<votes::Votes>::default(),
+            Box::<fresh_reads::FreshReads>::default(),
+            Box::<memory::Memory>::default(),
             Box::<agreement::Agreement>::default(),
             Box::<no_gaps::NoGaps>::default(),
             Box::<majority::Majority>::default(),
@@ -212,10 +243,44 @@ impl Invariants {
     pub fn sent<P: Process>(
         &mut self,
         nodes: &[Node<P>],
-        node: usize,
+        (node, to): (usize, usize),
         message: &Envelope,
     ) -> Result<(), Violation> {
-        self.each(nodes, node, |invariant, at| invariant.sent(at, message))
+        self.each(nodes, node, |invariant, at| {
+            invariant.sent(at, message)?;
+            invariant.sent_to(at, to, message)
+        })
+    }
+
+    /// A request has reached a process.
+    ///
+    /// # Errors
+    /// None.
+    pub fn asked<P: Process>(
+        &mut self,
+        nodes: &[Node<P>],
+        node: usize,
+        id: u64,
+        request: &Request,
+    ) -> Result<(), Violation> {
+        self.each(nodes, node, |invariant, at| {
+            invariant.asked(at, id, request);
+            Ok(())
+        })
+    }
+
+    /// The answer to a request leaves a process.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn answered<P: Process>(
+        &mut self,
+        nodes: &[Node<P>],
+        node: usize,
+        id: u64,
+        code: i32,
+    ) -> Result<(), Violation> {
+        self.each(nodes, node, |invariant, at| invariant.answered(at, id, code))
     }
 
     /// A process has dealt with an event.

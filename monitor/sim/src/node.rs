@@ -172,6 +172,15 @@ pub fn name(index: usize) -> String {
     }
 }
 
+/// The machine of a monitor by name; no machine's number where there is none.
+#[must_use]
+pub fn index_of(wanted: &str) -> usize {
+    match wanted.as_bytes() {
+        [letter @ b'a'..=b'z'] => usize::from(letter - b'a'),
+        _ => wanted.strip_prefix('m').and_then(|number| number.parse().ok()).unwrap_or(usize::MAX),
+    }
+}
+
 /// The one cluster of every world.
 #[must_use]
 pub fn fsid() -> Fsid {

@@ -283,7 +283,7 @@ impl<P: Process> World<P> {
             Effect::Send { to, message, .. } => {
                 if let Some(to) = (0..self.nodes.len()).find(|other| self.nodes[*other].identity.addrs == to)
                 {
-                    self.check(|invariants, nodes| invariants.sent(nodes, node, &message));
+                    self.check(|invariants, nodes| invariants.sent(nodes, (node, to), &message));
                     self.send(node, to, message);
                 }
             }
@@ -300,6 +300,7 @@ impl<P: Process> World<P> {
                 }
             }
             Effect::AdminReply { request, reply } => {
+                self.check(|invariants, nodes| invariants.answered(nodes, node, request.0, reply.code));
                 let at = self.now + self.micros(self.plan.weather.delay);
                 self.plan_for(at, Happening::Answered { id: request.0, reply: Box::new(reply) });
             }
@@ -341,8 +342,15 @@ impl<P: Process> World<P> {
         if machine.life != life || machine.paused {
             return;
         }
-        let Some(process) = &mut machine.process else { return };
+        if machine.process.is_none() {
+            return;
+        }
         self.trace.line(self.now, || format!("{} is asked ({id}): {request:?}", name(node)));
+        if let Err(violation) = self.invariants.asked(&self.nodes, node, id, &request) {
+            self.violate(violation.invariant, violation.what);
+        }
+        let machine = &mut self.nodes[node];
+        let Some(process) = &mut machine.process else { return };
         process.core.ask(now, &machine.store, RequestId(id), request);
         self.after_event(node);
     }

@@ -11,7 +11,7 @@ use mon_types::monmap::MonMap;
 
 use super::disks::hash;
 use super::{Disk, Disks, Finding, Invariant, Subject};
-use crate::node::name;
+use crate::node::index_of;
 
 /// See the module documentation.
 #[derive(Debug, Default)]
@@ -111,8 +111,4 @@ fn map_in(value: &[u8]) -> Option<MonMap> {
         }
         Op::Put { .. } | Op::Erase { .. } | Op::Compact { .. } | Op::EraseRange { .. } => None,
     })
-}
-
-fn index_of(wanted: &str) -> usize {
-    (0..usize::from(u8::MAX)).find(|index| name(*index) == wanted).unwrap_or(usize::MAX)
 }

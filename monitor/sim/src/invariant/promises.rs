@@ -13,7 +13,19 @@ impl Invariant for Promises {
     }
 
     fn wrote(&mut self, at: &Subject<'_>, before: &Disk) -> Finding {
-        rises(&before.seen, &at.disk().seen)
+        let (old, new) = (&before.seen, &at.disk().seen);
+        rises(old, new)?;
+        // What a sync puts back was accepted before the promises that came since.
+        let (version, pn, _) = new.pending;
+        if (version, pn) != (old.pending.0, old.pending.1)
+            && !old.in_sync
+            && !new.in_sync
+            && pn < old.accepted_pn
+        {
+            let promised = old.accepted_pn;
+            return Err(format!("accepts {version} under {pn}, though it promised {promised}"));
+        }
+        Ok(())
     }
 
     fn ended(&mut self, at: &Subject<'_>, before: &Disk) -> Finding {
