@@ -98,6 +98,83 @@ bugs! {
     SyncCopiesPromises,
     /// `probe.rs`: a store that was cut short in a sync takes a peer that has less.
     FloorIgnored,
+    /// `services/propose.rs`: an operation is answered when its value is proposed, not when it is chosen. Ack before
+    /// commit, the oldest of them all.
+    AnsweredBeforeCommit,
+    /// `services/propose.rs`: what was in flight when the quorum broke is answered as done without looking.
+    /// The pending changes of a service were lost at a change of leaders.
+    UncertainTakenForDone,
+    /// `services/propose.rs`: what was in flight when the quorum broke is prepared again without looking.
+    UncertainTakenForLost,
+    /// `services/propose.rs`: several changes of the members go into one epoch. Single-server change, Raft
+    /// dissertation 4.1.
+    MembersChangedTogether,
+    /// `services/forward.rs`: a forwarded command that comes again after an election is applied again, as Ceph does.
+    ForwardedTwice,
+    /// `services/forward.rs`: the answer to a forwarded command goes to whoever waits longest.
+    RoutedToAnother,
+    /// `services/dispatch.rs`: a peon leaves the check of caps to the leader, and the leader takes it for done.
+    CapsUncheckedOnForward,
+    /// `services/dispatch.rs`: reads are answered from what the store shows, without asking anybody. Jepsen's first
+    /// finding in etcd and Consul.
+    ReadUnconfirmed,
+    /// `services/subscribe.rs`: a subscription that is resumed begins with what comes next. etcd 15220 lost events so.
+    SubscriptionGap,
+    /// `services/subscribe.rs`: the last version that was sent is sent again.
+    SubscriptionRepeats,
+    /// `services/subscribe.rs`: caps for one key show every key that begins like it.
+    SubscriptionIgnoresCaps,
+    /// `services/subscribe.rs`: subscribers are served in the midst of a sync.
+    HalfSyncedServed,
+    /// `services.rs`: services load a half-synced store.
+    HalfSyncedLoaded,
+    /// `service/kv.rs`: a swap looks at the committed revision, not at what the same value has set already.
+    SwapIgnoresPending,
+    /// `service/kv.rs`: of several keys in one value the last is left out.
+    BatchDropsLast,
+    /// `service/kv.rs`: removals are missing in what subscribers are told.
+    RemovalNotTold,
+    /// `service/monmap.rs`: a change of the learners alone is not taken over.
+    LearnersNotRefreshed,
+    /// `service/monmap/membership.rs`: an operation that is asked for again under its id is done again.
+    SameOperationTwice,
+    /// `service/monmap/membership.rs`: an operation is done in another epoch than it was meant for.
+    StaleEpochAccepted,
+    /// `service/auth/global_id.rs`: ids that were reserved before the start are handed out as soon as they are seen.
+    GlobalIdsGivenAgain,
+    /// `paxos/lease.rs`: reads go on when the lease has ended. Ceph's `is_readable` compares the time.
+    LeaseNeverEnds,
+}
+
+impl Bug {
+    /// Whether it takes the whole monitor to notice it: what it breaks is in the services, or for them alone.
+    #[must_use]
+    pub fn needs_services(self) -> bool {
+        matches!(
+            self,
+            Self::AnsweredBeforeCommit
+                | Self::UncertainTakenForDone
+                | Self::UncertainTakenForLost
+                | Self::MembersChangedTogether
+                | Self::ForwardedTwice
+                | Self::RoutedToAnother
+                | Self::CapsUncheckedOnForward
+                | Self::ReadUnconfirmed
+                | Self::SubscriptionGap
+                | Self::SubscriptionRepeats
+                | Self::SubscriptionIgnoresCaps
+                | Self::HalfSyncedServed
+                | Self::HalfSyncedLoaded
+                | Self::SwapIgnoresPending
+                | Self::BatchDropsLast
+                | Self::RemovalNotTold
+                | Self::LearnersNotRefreshed
+                | Self::SameOperationTwice
+                | Self::StaleEpochAccepted
+                | Self::GlobalIdsGivenAgain
+                | Self::LeaseNeverEnds
+        )
+    }
 }
 
 #[cfg(feature = "planted-bugs")]

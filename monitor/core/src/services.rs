@@ -46,6 +46,7 @@ use mon_types::monmap::MonMap;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use crate::bug::{self, Bug};
 use crate::command::table::Table;
 use crate::config::Config;
 use crate::cx::Cx;
@@ -65,6 +66,7 @@ use crate::service::{Service, stored_optional};
 use crate::session::Sessions;
 use crate::settings::Settings;
 use crate::status::Status;
+use crate::sync::SyncMarks;
 
 /// All services with their sessions and waiting operations.
 #[derive(Debug)]
@@ -254,6 +256,10 @@ impl Services {
     }
 
     fn load(&mut self, store: &dyn KvRead, out: &mut Effects) -> Result<Changes, Halt> {
+        if SyncMarks::is_half_synced(store)? && !bug::is_on(Bug::HalfSyncedLoaded) {
+            // Cut short, it says where the others are and nothing else; the sync goes on from there.
+            return Ok(Changes { monmap: self.monmap.refresh_uncommitted(store)?, ..Changes::NONE });
+        }
         Ok(Changes {
             monmap: self.monmap.refresh(store, out)?,
             kv: self.kv.refresh(store, out)?,
@@ -290,7 +296,7 @@ impl Services {
         self.upkeep_due = true;
         self.publish_auth(cx);
         self.update_global_ids(cx);
-        if !self.uncertain.is_empty() {
+        if !self.uncertain.is_empty() || !self.global_ids.is_sure() {
             self.reads.ask_about_uncertain();
         }
         self.claim_name(cx);
@@ -442,6 +448,7 @@ struct Changes {
 }
 
 impl Changes {
+    const NONE: Self = Self { monmap: false, kv: false, auth: false, log: false, health: false };
     const ALL: Self = Self { monmap: true, kv: true, auth: true, log: true, health: true };
 
     fn any(self) -> bool {

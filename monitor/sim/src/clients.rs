@@ -16,6 +16,8 @@ pub struct Clients {
     waiting: BTreeMap<u64, usize>,
     next_value: u64,
     keys: u64,
+    /// Whether they may swap by value.
+    swaps: bool,
     /// What is finished.
     pub history: History,
 }
@@ -32,9 +34,9 @@ struct Client {
 impl Clients {
     /// So many clients over so many registers.
     #[must_use]
-    pub fn new(count: usize, keys: u64) -> Self {
+    pub fn new(count: usize, keys: u64, swaps: bool) -> Self {
         let clients = (0..count).map(|_| Client::default()).collect();
-        Self { clients, waiting: BTreeMap::new(), next_value: 0, keys, history: History::default() }
+        Self { clients, waiting: BTreeMap::new(), next_value: 0, keys, swaps, history: History::default() }
     }
 
     /// A value that was never written before.
@@ -60,7 +62,7 @@ impl Clients {
         // Writes go to the leader mostly, reads anywhere.
         let action = match rng.random_range(0..10) {
             0..4 => Action::Write(value),
-            4..6 => Action::Swap(this.seen.get(&key).copied().flatten(), value),
+            4..6 if self.swaps => Action::Swap(this.seen.get(&key).copied().flatten(), value),
             _ => Action::Read,
         };
         let anywhere = rng.random_range(0..nodes);

@@ -16,12 +16,23 @@
 //! | stores are equal at equal versions | Monitor.cc: scrub | [`digests`] |
 //! | who is not in the map has no vote | PaxosService over MonMap ranks | [`learners`] |
 //! | a store that is half synced takes part in nothing | Monitor.cc: `mon_sync/in_sync` | [`syncs`] |
+//! | what is asked for once is done once | PaxosService.h: pending is proposed once; MForward `tid` | [`applied_once`] |
+//! | a value moves a service by one version, whole | PaxosService.h: `encode_pending` | [`service_versions`] |
+//! | a change of the monmap keeps enough members, and happens in the epoch that was meant | Raft, 4.1; MonmapMonitor | [`map_changes`] |
+//! | what services hold decoded is what the store holds | PaxosService.h: `update_from_paxos` | [`decoded`] |
+//! | a half-synced store serves nobody | Monitor.cc: `STATE_SYNCHRONIZING` | [`served`] |
+//!
+//! The last five look at the whole monitor only, and so do the checks of what each client is told
+//! ([`crate::guests`]).
 //!
 //! What clients are told is checked by [`crate::history`], and that a calm cluster comes to rest by
 //! [`crate::World::settle_down`].
 
 pub mod agreement;
+pub mod applied_once;
 pub mod ballots;
+pub mod book;
+pub mod decoded;
 pub mod digests;
 mod disks;
 pub mod durability;
@@ -29,22 +40,27 @@ pub mod fresh_reads;
 pub mod leaders;
 pub mod learners;
 pub mod majority;
+pub mod map_changes;
 pub mod memory;
 pub mod no_gaps;
 pub mod phase_one;
 pub mod promises;
+pub mod served;
+pub mod service_versions;
 pub mod syncs;
 pub mod votes;
 
 use std::fmt;
 
 use mon_core::consensus::Consensus;
+use mon_core::services::Services;
 use mon_store::MemoryStore;
 use mon_types::kv::Transaction;
 use mon_types::message::Envelope;
 
 use crate::node::Node;
 use crate::process::{Process, Request};
+use book::{Book, Page};
 pub use disks::{Disk, Disks, Facts};
 
 /// Something that does not hold.
@@ -69,6 +85,8 @@ pub struct Subject<'a> {
     pub node: usize,
     /// Its process's agreeing half, while it runs.
     pub consensus: Option<&'a Consensus>,
+    /// The half that gives values their meaning, where there is one.
+    pub services: Option<&'a Services>,
     /// Its disk as its process sees it.
     pub store: &'a MemoryStore,
     /// The facts on all disks.
@@ -112,6 +130,22 @@ pub trait Invariant: fmt::Debug {
     /// # Errors
     /// How the property is broken.
     fn sent(&mut self, _at: &Subject<'_>, _message: &Envelope) -> Finding {
+        Ok(())
+    }
+
+    /// A reply to a client leaves the process.
+    ///
+    /// # Errors
+    /// How the property is broken.
+    fn replied(&mut self, _at: &Subject<'_>, _message: &Envelope) -> Finding {
+        Ok(())
+    }
+
+    /// A value was chosen; `book` is everything before it.
+    ///
+    /// # Errors
+    /// How the property is broken.
+    fn chosen(&mut self, _book: &Book, _page: &Page) -> Finding {
         Ok(())
     }
 
@@ -159,13 +193,15 @@ pub trait Invariant: fmt::Debug {
 pub struct Invariants {
     list: Vec<Box<dyn Invariant>>,
     disks: Disks,
+    book: Book,
 }
 
 impl Invariants {
-    /// Every invariant there is.
+    /// Every invariant there is; those of the services only where there are some, and without what does not hold
+    /// beside stock monitors.
     #[must_use]
-    pub fn all() -> Self {
-        let list: Vec<Box<dyn Invariant>> = vec![
+    pub fn all(services: bool, stock: bool) -> Self {
+        let mut list: Vec<Box<dyn Invariant>> = vec![
             Box::<durability::Durability>::default(),
             Box::<promises::Promises>::default(),
             Box::<ballots::Ballots>::default(),
@@ -181,7 +217,25 @@ impl Invariants {
             Box::<syncs::Syncs>::default(),
             Box::<digests::Digests>::default(),
         ];
-        Self { list, disks: Disks::default() }
+        if services {
+            list.extend([
+                Box::<applied_once::AppliedOnce>::default() as Box<dyn Invariant>,
+                Box::<service_versions::ServiceVersions>::default(),
+                Box::<map_changes::MapChanges>::default(),
+                Box::<decoded::Decoded>::default(),
+                Box::<served::Served>::default(),
+            ]);
+        }
+        if services && !stock {
+            list.push(Box::<applied_once::Twice>::default());
+        }
+        Self { list, disks: Disks::default(), book: Book::default() }
+    }
+
+    /// What was chosen so far; empty where there are no services.
+    #[must_use]
+    pub fn book(&self) -> &Book {
+        &self.book
     }
 
     fn each<P: Process>(
@@ -191,7 +245,8 @@ impl Invariants {
         mut look: impl FnMut(&mut dyn Invariant, &Subject<'_>) -> Finding,
     ) -> Result<(), Violation> {
         let consensus = nodes[node].core().map(Process::consensus);
-        let at = Subject { node, consensus, store: &nodes[node].store, disks: &self.disks };
+        let services = nodes[node].core().and_then(Process::services);
+        let at = Subject { node, consensus, services, store: &nodes[node].store, disks: &self.disks };
         for invariant in &mut self.list {
             if let Err(what) = look(invariant.as_mut(), &at) {
                 let what = format!("{}: {what}", crate::node::name(node));
@@ -233,7 +288,45 @@ impl Invariants {
     ) -> Result<(), Violation> {
         let before = self.disks.of(node);
         self.disks.wrote(node, &nodes[node].store, transaction, sync);
-        self.each(nodes, node, |invariant, at| invariant.wrote(at, &before))
+        self.each(nodes, node, |invariant, at| invariant.wrote(at, &before))?;
+        match P::SERVICES {
+            true => self.turn_pages(nodes, node),
+            false => Ok(()),
+        }
+    }
+
+    /// Reads what a write has shown to be chosen.
+    fn turn_pages<P: Process>(&mut self, nodes: &[Node<P>], node: usize) -> Result<(), Violation> {
+        let seen = self.disks.of(node).seen;
+        if seen.in_sync || seen.last <= self.book.last {
+            return Ok(());
+        }
+        let pages = self
+            .book
+            .next_pages(&nodes[node].store, seen.last)
+            .map_err(|what| Violation { invariant: "book", what })?;
+        for page in pages {
+            for invariant in &mut self.list {
+                invariant
+                    .chosen(&self.book, &page)
+                    .map_err(|what| Violation { invariant: invariant.name(), what })?;
+            }
+            self.book.add(page);
+        }
+        Ok(())
+    }
+
+    /// A reply leaves a process.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn replied<P: Process>(
+        &mut self,
+        nodes: &[Node<P>],
+        node: usize,
+        message: &Envelope,
+    ) -> Result<(), Violation> {
+        self.each(nodes, node, |invariant, at| invariant.replied(at, message))
     }
 
     /// A message leaves a process.

@@ -6,9 +6,11 @@
 
 pub mod clients;
 pub mod fault;
+pub mod guests;
 pub mod history;
 pub mod invariant;
 pub mod minimize;
+pub mod mode;
 pub mod net;
 pub mod node;
 pub mod plan;
@@ -16,6 +18,7 @@ pub mod process;
 pub mod register;
 pub mod run;
 pub mod trace;
+pub mod whole;
 pub mod world;
 
 pub use plan::Plan;

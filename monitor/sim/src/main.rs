@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use mon_sim::fault::Class;
-use mon_sim::run::{Report, keep_panics, run};
-use mon_sim::{Plan, Registers, minimize};
+use mon_sim::mode::Mode;
+use mon_sim::run::{Report, keep_panics};
 
 #[derive(Parser)]
 #[command(name = "mon-sim", about = "Whole clusters of the monitor's core in one thread, from one seed")]
@@ -28,6 +28,9 @@ struct Arguments {
     /// How many events each run has before it is brought to rest.
     #[arg(long, global = true, default_value_t = 20_000)]
     events: u64,
+    /// What runs: the consensus alone, or the whole monitor with sessions of clients.
+    #[arg(long, global = true, default_value = "consensus")]
+    mode: Mode,
     /// Shrink the faults of a failing run.
     #[arg(long, global = true)]
     minimize: bool,
@@ -82,19 +85,20 @@ fn plant(name: Option<&str>) -> bool {
 
 fn hashes(arguments: &Arguments) -> ExitCode {
     for seed in arguments.from..arguments.from + arguments.seeds {
-        let report = run::<Registers>(Plan::from_seed(seed, arguments.events), false);
+        let report = arguments.mode.run(arguments.mode.plan(seed, arguments.events), false);
         println!("{seed} {:016x}", report.hash);
     }
     ExitCode::SUCCESS
 }
 
 fn replay(arguments: &Arguments, seed: u64) -> ExitCode {
-    let mut plan = Plan::from_seed(seed, arguments.events);
-    let mut report = run::<Registers>(plan.clone(), true);
+    let mode = arguments.mode;
+    let mut plan = mode.plan(seed, arguments.events);
+    let mut report = mode.run(plan.clone(), true);
     if arguments.minimize && report.violation.is_some() {
-        let (small, _) = minimize::minimize::<Registers>(&plan, &report);
+        let (small, _) = mode.minimize(&plan, &report);
         plan = small;
-        report = run::<Registers>(plan.clone(), true);
+        report = mode.run(plan.clone(), true);
         let left = (0..report.faults_drawn).filter(|fault| !plan.skipped.contains(fault)).count();
         println!("{left} of {} faults are needed", report.faults_drawn);
     }
@@ -105,10 +109,10 @@ fn replay(arguments: &Arguments, seed: u64) -> ExitCode {
         "{} voters, {} spares, {:?}, {:?}, {:?}",
         plan.voters, plan.spares, plan.strategy, plan.weather, plan.menu
     );
-    tell(&report)
+    tell(&report, mode)
 }
 
-fn tell(report: &Report) -> ExitCode {
+fn tell(report: &Report, mode: Mode) -> ExitCode {
     match &report.violation {
         None => {
             println!(
@@ -123,7 +127,8 @@ fn tell(report: &Report) -> ExitCode {
         }
         Some(violation) => {
             println!("seed {} after {} events: {violation}", report.seed, report.events);
-            println!("replay: cargo xtask sim --seed {} --minimize", report.seed);
+            let mode = mode.word();
+            println!("replay: cargo xtask sim --mode {mode} --seed {} --minimize", report.seed);
             ExitCode::FAILURE
         }
     }
@@ -141,7 +146,13 @@ struct Sum {
 }
 
 /// Runs seeds on several threads; each run by itself is in one. Stops early at `failures` failures.
-fn run_many(arguments: &Arguments, seeds: std::ops::Range<u64>, failures: usize, bug: Option<u32>) -> Sum {
+fn run_many(
+    arguments: &Arguments,
+    mode: Mode,
+    seeds: std::ops::Range<u64>,
+    failures: usize,
+    bug: Option<u32>,
+) -> Sum {
     let next = AtomicU64::new(seeds.start);
     let sum = Mutex::new(Sum::default());
     let jobs = arguments.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -159,14 +170,14 @@ fn run_many(arguments: &Arguments, seeds: std::ops::Range<u64>, failures: usize,
                     if seed >= seeds.end {
                         return;
                     }
-                    let plan = Plan::from_seed(seed, arguments.events);
+                    let plan = mode.plan(seed, arguments.events);
                     #[cfg_attr(not(feature = "planted-bugs"), allow(unused_mut))]
-                    let mut report = run::<Registers>(plan.clone(), false);
+                    let mut report = mode.run(plan.clone(), false);
                     #[cfg(feature = "planted-bugs")]
                     if let Some(bug) = bug.filter(|_| report.violation.is_some()) {
                         // Only what holds without the bug speaks of the bug.
                         mon_core::bug::plant(None);
-                        if run::<Registers>(plan, false).violation.is_some() {
+                        if mode.run(plan, false).violation.is_some() {
                             report.violation = None;
                         }
                         mon_core::bug::plant(Some(mon_core::bug::Bug::ALL[bug as usize]));
@@ -198,7 +209,7 @@ fn run_many(arguments: &Arguments, seeds: std::ops::Range<u64>, failures: usize,
 fn swarm(arguments: &Arguments) -> ExitCode {
     let begun = Instant::now();
     let seeds = arguments.from..arguments.from + arguments.seeds;
-    let sum = run_many(arguments, seeds, 20, None);
+    let sum = run_many(arguments, arguments.mode, seeds, 20, None);
     let took = begun.elapsed().as_secs_f64();
     println!(
         "{} runs, {} events, {} operations in {took:.1} s: {:.0} events/s, {:.0} simulated seconds per second",
@@ -217,7 +228,7 @@ fn swarm(arguments: &Arguments) -> ExitCode {
         }
     }
     for report in &sum.failed {
-        tell(report);
+        tell(report, arguments.mode);
     }
     if !sum.failed.is_empty() {
         return ExitCode::FAILURE;
@@ -234,7 +245,8 @@ fn bugs(arguments: &Arguments) -> ExitCode {
     let mut missed = 0;
     println!("{:<28} {:>6}  found by", "bug", "seeds");
     for (index, bug) in mon_core::bug::Bug::ALL.iter().enumerate() {
-        let sum = run_many(arguments, 0..arguments.seeds.max(2000), 1, Some(index as u32));
+        let mode = if bug.needs_services() { Mode::Monitor } else { Mode::Consensus };
+        let sum = run_many(arguments, mode, 0..arguments.seeds.max(2000), 1, Some(index as u32));
         match sum.failed.first().and_then(|report| report.violation.as_ref()) {
             Some(found) => println!("{:<28} {:>6}  {}", format!("{bug:?}"), sum.runs, found.invariant),
             None => {

@@ -53,6 +53,8 @@ pub struct Plan {
     pub clients: usize,
     /// How many registers they share.
     pub keys: u64,
+    /// How many clients with sessions there are; only the whole monitor has use for them.
+    pub guests: usize,
     /// How long a client rests between two operations, at most.
     pub rest: Duration,
     /// What may go wrong.
@@ -93,12 +95,29 @@ impl Plan {
             drift_ppm: if rng.random_bool(0.5) { 0 } else { rng.random_range(1..1_000) },
             clients: rng.random_range(1..7),
             keys: rng.random_range(1..6),
+            guests: 0,
             rest: Duration::from_millis(rng.random_range(10..400)),
             menu: Menu::choose(&mut rng),
             events,
             skipped: BTreeSet::new(),
             faults_max: u64::MAX,
         }
+    }
+
+    /// The same with sessions of clients.
+    #[must_use]
+    pub fn with_guests(mut self) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ 0x6775_6573_7473);
+        self.guests = rng.random_range(2..8);
+        let services = &mut self.config.services;
+        services.tick_interval = Duration::from_millis(rng.random_range(500..5_000));
+        if rng.random_bool(0.5) {
+            // Small values, so that what one round brings needs several.
+            services.value_operations_max = rng.random_range(1..6);
+        }
+        // Every monitor keeps to the rules that hold beside stock monitors: leases, everybody must accept.
+        self.config.stock_rule = rng.random_bool(0.2);
+        self
     }
 }
 

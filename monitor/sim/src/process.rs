@@ -10,6 +10,7 @@ use mon_core::event::{Event, RequestId};
 use mon_core::identity::Identity;
 use mon_core::now::Now;
 use mon_core::quorum::Order;
+use mon_core::services::Services;
 use mon_types::addr::AddrVec;
 use mon_types::kv::{KvRead, Transaction};
 use mon_types::monmap::MonMap;
@@ -44,6 +45,10 @@ pub enum Change {
 
 /// A monitor's process.
 pub trait Process: Sized {
+    /// Whether services give values their meaning: then clients have sessions, values are looked into, a replaced
+    /// member gives way to a learner only, and swaps go by revisions instead of values.
+    const SERVICES: bool = false;
+
     /// What `mkfs` puts into an empty store.
     fn mkfs(monmap: &MonMap) -> Transaction;
 
@@ -70,4 +75,9 @@ pub trait Process: Sized {
 
     /// Its agreeing half.
     fn consensus(&self) -> &Consensus;
+
+    /// Its other half, where there is one.
+    fn services(&self) -> Option<&Services> {
+        None
+    }
 }

@@ -97,7 +97,10 @@ impl Process for Registers {
                     let read = this.consensus.request_read(cx)?;
                     this.reads.entry(read).or_default().push((id, key));
                 }
-                Request::Client(_, Action::Write(_) | Action::Swap(..)) | Request::Members(_) if leads => {
+                Request::Client(_, Action::Write(_) | Action::Remove | Action::Swap(..))
+                | Request::Members(_)
+                    if leads =>
+                {
                     this.waiting.push_back((id, request));
                 }
                 Request::Order(order) => {
@@ -115,7 +118,7 @@ impl Process for Registers {
             return None;
         }
         Some(match action {
-            Action::Write(_) => Outcome::Written,
+            Action::Write(_) | Action::Remove => Outcome::Written,
             Action::Read | Action::Swap(..) => Outcome::Held(decode(&reply.output)),
         })
     }
@@ -220,6 +223,9 @@ impl Registers {
             match request {
                 Request::Client(key, Action::Write(new)) => {
                     written.insert(key, encode(new));
+                }
+                Request::Client(key, Action::Remove) => {
+                    written.insert(key, Bytes::new());
                 }
                 Request::Client(key, Action::Swap(expected, new)) => {
                     let held = match written.get(&key) {

@@ -5,6 +5,7 @@
 
 mod disk;
 mod faults;
+mod guests;
 mod sessions;
 mod settle;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use mon_core::consensus::Role;
 use mon_core::effect::{Effect, Halt, Level};
-use mon_core::event::{Event, RequestId};
+use mon_core::event::{Event, RequestId, SessionId};
 use mon_store::KvStore;
 use mon_types::id::MapEpoch;
 use mon_types::kv::Transaction;
@@ -24,6 +25,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::clients::Clients;
 use crate::fault::{Class, Fault};
+use crate::guests::Guests;
 use crate::invariant::{Invariants, Violation};
 use crate::net::Net;
 use crate::node::{Clock, Node, Running, addrs, fsid, name};
@@ -45,6 +47,8 @@ pub struct World<P> {
     pub nodes: Vec<Node<P>>,
     /// The clients.
     pub clients: Clients,
+    /// The clients with sessions.
+    pub guests: Guests,
     /// What happened.
     pub trace: Trace,
     /// What went wrong on purpose, by class.
@@ -88,6 +92,10 @@ enum Happening {
     Answered { id: u64, reply: Box<mon_core::effect::CommandReply> },
     /// A client does its next thing, unless it has moved on from this request.
     Client { client: usize, after: u64 },
+    /// A guest does its next thing, unless it was planned anew.
+    Guest { guest: usize, turn: u64 },
+    /// A word reaches a guest.
+    ToGuest { guest: usize, session: SessionId, word: Box<guests::Word> },
     /// Something goes wrong.
     Fault(Box<Fault>),
     /// It ends.
@@ -111,11 +119,12 @@ impl<P: Process> World<P> {
             now: Duration::from_secs(1),
             events: 0,
             nodes,
-            clients: Clients::new(plan.clients, plan.keys),
+            clients: Clients::new(plan.clients, plan.keys, !P::SERVICES),
+            guests: Guests::default(),
             trace: Trace::new(readable),
             faults: BTreeMap::new(),
             faults_drawn: 0,
-            invariants: Invariants::all(),
+            invariants: Invariants::all(P::SERVICES, plan.config.stock_rule),
             violation: None,
             net: Net::default(),
             rng,
@@ -134,6 +143,9 @@ impl<P: Process> World<P> {
         for client in 0..world.plan.clients {
             let at = world.now + Duration::from_millis(500);
             world.plan_for(at, Happening::Client { client, after: 0 });
+        }
+        if world.plan.guests > 0 {
+            world.invite_guests();
         }
         world.draw_fault(0);
         world
@@ -156,6 +168,8 @@ impl<P: Process> World<P> {
             Happening::Asked { node, life, id, request } => self.asked(node, life, id, *request),
             Happening::Answered { id, reply } => self.answered(id, &reply),
             Happening::Client { client, after } => self.client(client, after),
+            Happening::Guest { guest, turn } => self.guest_turn(guest, turn),
+            Happening::ToGuest { guest, session, word } => self.to_guest(guest, session, *word),
             Happening::Fault(fault) => self.inflict(*fault),
             Happening::Repair(repair) => self.repair(repair),
         }
@@ -311,10 +325,10 @@ impl<P: Process> World<P> {
                     self.trace.line(self.now, || format!("{} {level:?}: {text}", name(node)));
                 }
             }
-            Effect::Reply { .. }
-            | Effect::CloseSession { .. }
-            | Effect::GlobalId { .. }
-            | Effect::ProcessCommand { .. }
+            Effect::Reply { .. } | Effect::CloseSession { .. } | Effect::GlobalId { .. } => {
+                self.reply(node, effect);
+            }
+            Effect::ProcessCommand { .. }
             | Effect::PublishAuth(_)
             | Effect::PublishStatus(_)
             | Effect::ClusterLog(_)

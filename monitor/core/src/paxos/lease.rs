@@ -14,6 +14,7 @@ use mon_types::message::{MMonPaxos, PaxosOp};
 use mon_types::time::UTime;
 
 use super::{Paxos, Phase, Rule};
+use crate::bug::{self, Bug};
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::effect::Halt;
@@ -59,6 +60,9 @@ impl Paxos {
         // What is committed must also be in the store view that the answer is made from.
         if self.log.last() == Version(0) || self.log.applied() < self.log.last() {
             return false;
+        }
+        if bug::is_on(Bug::LeaseNeverEnds) {
+            return !term.is_leader() || self.settled;
         }
         if term.is_leader() {
             return self.settled && (cx.now.mono < self.lease.end || term.quorum.len() == 1);

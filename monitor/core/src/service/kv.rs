@@ -20,6 +20,7 @@ use mon_types::message::MKVData;
 use serde_json::{Value, json};
 
 use super::{Around, Kind, Preparing, Service, Versions, stored, stored_optional};
+use crate::bug::{self, Bug};
 use crate::command::format;
 use crate::effect::{CommandReply, Effect, Effects, Halt, KvChange};
 use crate::operation::{Command, Errno, Prepared};
@@ -144,7 +145,8 @@ impl KvService {
     ) -> Result<Prepared, Halt> {
         let expected = command.arguments.int("expected_version").unwrap_or(0);
         let next = self.versions.last.next();
-        let actual = match self.pending.get(key) {
+        let pending = self.pending.get(key).filter(|_| !bug::is_on(Bug::SwapIgnoresPending));
+        let actual = match pending {
             Some(Some(_)) => next.0,
             Some(None) => 0,
             None => {
@@ -240,7 +242,10 @@ impl Service for KvService {
     }
 
     fn encode_pending(&mut self, _around: &Around<'_>, value: &mut Transaction) -> Result<(), Halt> {
-        let pending = std::mem::take(&mut self.pending);
+        let mut pending = std::mem::take(&mut self.pending);
+        if pending.len() > 1 && bug::is_on(Bug::BatchDropsLast) {
+            pending.pop_last();
+        }
         let version = self.versions.advance(Self::PREFIX, value, DELTAS_KEPT, DELTAS_SLACK);
         for (key, change) in &pending {
             match change {
@@ -255,6 +260,9 @@ impl Service for KvService {
                     value.erase(OWN_PREFIX, revision_key(key));
                 }
             }
+        }
+        if bug::is_on(Bug::RemovalNotTold) {
+            pending.retain(|_, change| change.is_some());
         }
         value.put_version(Self::PREFIX, version, mon_types::encode::Encode::to_bytes(&KvDelta(pending)));
         Ok(())

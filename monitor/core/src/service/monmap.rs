@@ -13,7 +13,7 @@ mod membership;
 pub(crate) mod query;
 pub(crate) mod render;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mon_types::addr::AddrVec;
@@ -26,6 +26,7 @@ use mon_types::release::{Release, ReleaseNumber};
 
 use super::kv::OWN_PREFIX;
 use super::{Around, Kind, Preparing, Service, Versions, stored, stored_optional};
+use crate::bug::{self, Bug};
 use crate::effect::{CommandReply, Effects, Halt};
 use crate::operation::{Answer, Command, Prepared};
 
@@ -184,6 +185,38 @@ impl MonmapService {
         }
     }
 
+    /// Takes over what mkfs was given or peers have told, because there is no committed map: the cluster is new, or the
+    /// store half filled.
+    pub(crate) fn refresh_uncommitted(&mut self, store: &dyn KvRead) -> Result<bool, Halt> {
+        self.versions = Versions::default();
+        let mkfs: Option<MonMap> = stored_optional(store, "mkfs", "monmap")?;
+        let told: Option<MonMap> = stored_optional(store, "mon_sync", "latest_monmap")?;
+        let mut map = [mkfs, told].into_iter().flatten().max_by_key(|map| map.epoch).unwrap_or_default();
+        if map.epoch == MapEpoch(0) {
+            map.rank_by_address();
+        }
+        let changed = *self.map != map;
+        self.map = Arc::new(map);
+        Ok(changed)
+    }
+
+    /// Whether the next epoch has other members already: one change at a time, since what is safe for each may not
+    /// be for two together.
+    pub(crate) fn has_member_change(&self) -> bool {
+        let members =
+            |map: &MonMap| map.mons.values().map(|info| info.addrs.clone()).collect::<BTreeSet<_>>();
+        let names = |map: &MonMap| map.mons.keys().cloned().collect::<BTreeSet<_>>();
+        // A member that only gets its real name is none.
+        self.pending
+            .as_ref()
+            .is_some_and(|map| names(map) != names(&self.map) && members(map) != members(&self.map))
+    }
+
+    /// Whether a command may change who the members are.
+    pub(crate) fn changes_members(prefix: &str) -> bool {
+        matches!(prefix, "mon add" | "mon rm" | "mon remove" | "mon replace")
+    }
+
     /// The map as operations of this round see it.
     fn current(&self) -> &MonMap {
         self.pending.as_ref().unwrap_or(&self.map)
@@ -233,21 +266,16 @@ impl Service for MonmapService {
 
     fn refresh(&mut self, store: &dyn KvRead, _out: &mut Effects) -> Result<bool, Halt> {
         let versions = Versions::read(store, Self::PREFIX)?;
+        if bug::is_on(Bug::LearnersNotRefreshed) && versions == self.versions && versions.last.0 > 0 {
+            return Ok(false);
+        }
         let learners: BTreeMap<String, AddrVec> =
             stored_optional(store, OWN_PREFIX, KEY_LEARNERS)?.unwrap_or_default();
         let learners_changed = learners != self.learners;
         self.learners = learners;
         if versions.last.0 == 0 {
             // Not agreed on yet: what mkfs was given, or what a peer has told us since.
-            let mkfs: Option<MonMap> = stored_optional(store, "mkfs", "monmap")?;
-            let told: Option<MonMap> = stored_optional(store, "mon_sync", "latest_monmap")?;
-            let mut map = [mkfs, told].into_iter().flatten().max_by_key(|map| map.epoch).unwrap_or_default();
-            if map.epoch == MapEpoch(0) {
-                map.rank_by_address();
-            }
-            let changed = *self.map != map;
-            self.map = Arc::new(map);
-            self.versions = versions;
+            let changed = self.refresh_uncommitted(store)?;
             return Ok(changed || learners_changed);
         }
         if versions == self.versions {

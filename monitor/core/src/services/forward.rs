@@ -20,6 +20,7 @@ use mon_types::message::{EmbeddedMessage, Envelope, MForward, MRoute, Message};
 use rand_chacha::rand_core::Rng;
 
 use super::Services;
+use crate::bug::{self, Bug};
 use crate::cx::Cx;
 use crate::effect::{CommandReply, Effect, Halt, Level};
 use crate::operation::{Answer, Operation, Origin, Requester};
@@ -181,7 +182,11 @@ impl Services {
     }
 
     fn take_route(&mut self, cx: &mut Cx<'_>, route: MRoute) {
-        let Some(operation) = self.forwarded.remove(&route.session_mon_tid) else { return };
+        let number = match self.forwarded.first_key_value() {
+            Some((oldest, _)) if bug::is_on(Bug::RoutedToAnother) => *oldest,
+            _ => route.session_mon_tid,
+        };
+        let Some(operation) = self.forwarded.remove(&number) else { return };
         let envelope = match route.message.map(|message| message.envelope()) {
             None => return self.deliver(cx, &operation, Answer::Nothing),
             Some(Ok(envelope)) => envelope,
@@ -220,7 +225,9 @@ impl Services {
 
     /// The result of a forwarded operation that was applied before.
     pub(super) fn earlier_answer(&self, cx: &Cx<'_>, operation: &Operation) -> Result<Option<Answer>, Halt> {
-        let Some((name, tid)) = self.number_of(operation) else { return Ok(None) };
+        let Some((name, tid)) = self.number_of(operation).filter(|_| !bug::is_on(Bug::ForwardedTwice)) else {
+            return Ok(None);
+        };
         let record: Option<((i32, String), bytes::Bytes)> =
             stored_optional(cx.store, OWN_PREFIX, &done_key(name, tid))?;
         Ok(record.map(|((code, message), output)| Answer::Command(CommandReply { code, message, output })))

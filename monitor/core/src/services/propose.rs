@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use mon_types::encode::Encode;
 use mon_types::kv::Transaction;
 use mon_types::log::{CHANNEL_AUDIT, Priority};
+use mon_types::message::Message;
 use mon_types::metadata::LastMetadata;
 use rand_chacha::rand_core::Rng;
 
 use super::{Services, around};
+use crate::bug::{self, Bug};
 use crate::cx::Cx;
 use crate::effect::{CommandReply, Halt};
 use crate::operation::{Answer, Operation, Origin};
 use crate::quorum::Order;
 use crate::service::kv::OWN_PREFIX;
+use crate::service::monmap::MonmapService;
 use crate::service::{Preparing, Service, stored_optional};
 
 /// Operations whose changes are in a value on its way.
@@ -41,6 +44,11 @@ impl Services {
             let Some(operation) = self.queue.pop_front() else { break };
             if !self.is_wanted(&operation) {
                 continue;
+            }
+            let together = bug::is_on(Bug::MembersChangedTogether);
+            if changes_members(&operation) && self.monmap.has_member_change() && !together {
+                self.queue.push_front(operation);
+                break;
             }
             if let Some(answer) = self.earlier_answer(cx, &operation)? {
                 self.deliver(cx, &operation, answer);
@@ -76,6 +84,11 @@ impl Services {
         }
         let proposal = self.next_proposal(cx)?;
         value.put_u64(OWN_PREFIX, self.proposal_key(), proposal);
+        if bug::is_on(Bug::AnsweredBeforeCommit) {
+            for (operation, answer) in std::mem::take(&mut waiters) {
+                self.deliver(cx, &operation, answer);
+            }
+        }
         self.in_flight = Some(InFlight { proposal, waiters });
         Ok(Some(value))
     }
@@ -102,7 +115,9 @@ impl Services {
                 if matches!(operation.origin, Origin::Peer { .. }) {
                     continue;
                 }
-                if in_flight.proposal <= stored {
+                let done = bug::is_on(Bug::UncertainTakenForDone)
+                    || in_flight.proposal <= stored && !bug::is_on(Bug::UncertainTakenForLost);
+                if done {
                     self.deliver(cx, &operation, answer);
                 } else {
                     self.resubmit(cx, operation);
@@ -207,5 +222,12 @@ impl Services {
             format!("from='{} {addrs}' entity='{entity}' cmd='[{shown}]': finished", requester.instance());
         let map = self.monmap.map().clone();
         self.log.write_lazily(&around!(self, cx, map), Priority::INFO, CHANNEL_AUDIT, text);
+    }
+}
+
+fn changes_members(operation: &Operation) -> bool {
+    match (&operation.command, &operation.message) {
+        (Some(command), _) => MonmapService::changes_members(&command.prefix),
+        (None, message) => matches!(message, Message::Join(_)),
     }
 }

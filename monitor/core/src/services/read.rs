@@ -75,6 +75,7 @@ impl Services {
     pub fn read_ready(&mut self, cx: &mut Cx<'_>, id: ReadId) -> Result<(), Halt> {
         let later = self.reads.requested.split_off(&ReadId(id.0 + 1));
         let ready = std::mem::replace(&mut self.reads.requested, later);
+        self.global_ids.confirm(self.auth.max_global_id());
         for waiting in ready.into_values().flatten() {
             match waiting {
                 Waiting::Query(operation) => {

@@ -9,10 +9,11 @@ use mon_types::caps::Access;
 use mon_types::features::Features;
 use mon_types::id::Version;
 use mon_types::log::Priority;
-use mon_types::message::{MMonSubscribe, MMonSubscribeAck, Message};
+use mon_types::message::{MKVData, MMonSubscribe, MMonSubscribeAck, Message};
 
 use super::dispatch::{may, may_run};
 use super::{Changes, Services};
+use crate::bug::{self, Bug};
 use crate::cx::Cx;
 use crate::effect::Halt;
 use crate::event::SessionId;
@@ -40,7 +41,10 @@ impl Services {
         for (name, item) in &subscribe.what {
             let full = session.subscriptions.len() >= SUBSCRIPTIONS_MAX;
             if is_allowed(&session.requester, name) && (!full || session.subscriptions.contains_key(name)) {
-                let wanted = Subscription { next: item.start, onetime: item.is_onetime() };
+                let mut wanted = Subscription { next: item.start, onetime: item.is_onetime() };
+                if bug::is_on(Bug::SubscriptionGap) && item.start.0 > 0 && name.starts_with("kv:") {
+                    wanted.next = self.kv.version().next();
+                }
                 session.subscriptions.insert(name.clone(), wanted);
                 allowed.push(name.clone());
             }
@@ -91,7 +95,10 @@ impl Services {
     fn update_subscriber(&mut self, cx: &mut Cx<'_>, id: SessionId, name: &str) -> Result<(), Halt> {
         let wanted = self.sessions.find(id).and_then(|session| session.subscriptions.get(name).copied());
         let (Some(wanted), Some(version)) = (wanted, self.version_of(name)) else { return Ok(()) };
-        if wanted.next > version {
+        // Without a quorum the store may be half of a sync; the map is told from memory, to find others by.
+        let speaks_for_cluster = self.quorum.is_some() || name == "monmap" || name == "config";
+        let speaks_for_cluster = speaks_for_cluster || bug::is_on(Bug::HalfSyncedServed);
+        if wanted.next > version || !speaks_for_cluster {
             return Ok(());
         }
         let messages: Vec<Message> = if name == "monmap" {
@@ -99,7 +106,10 @@ impl Services {
         } else if name == "config" {
             vec![config::update()]
         } else if let Some(prefix) = name.strip_prefix("kv:") {
-            let updates = self.kv.updates(cx.store, prefix, wanted.next)?;
+            let mut updates = self.kv.updates(cx.store, prefix, wanted.next)?;
+            if let Some(session) = self.sessions.find(id) {
+                updates.retain_mut(|update| show_permitted(&session.requester, update));
+            }
             updates.into_iter().map(Message::from).collect()
         } else {
             let level = name.strip_prefix("log-").and_then(Priority::from_word).unwrap_or(Priority::ERROR);
@@ -113,7 +123,8 @@ impl Services {
             if wanted.onetime && sent {
                 session.subscriptions.remove(name);
             } else {
-                let next = Subscription { next: version.next(), onetime: wanted.onetime };
+                let next = if bug::is_on(Bug::SubscriptionRepeats) { version } else { version.next() };
+                let next = Subscription { next, onetime: wanted.onetime };
                 session.subscriptions.insert(name.into(), next);
             }
         }
@@ -124,6 +135,18 @@ impl Services {
 /// Options never change while there is no configuration database: one answer serves for good.
 const CONFIG_VERSION: Version = Version(0);
 
+/// Leaves of an update what `config-key get` would show; says whether that is worth telling. Caps that allow one key
+/// say nothing of the others that it is a prefix of.
+fn show_permitted(requester: &Requester, update: &mut MKVData) -> bool {
+    update.data.retain(|key, _| may_get(requester, key) || bug::is_on(Bug::SubscriptionIgnoresCaps));
+    !update.incremental || !update.data.is_empty()
+}
+
+fn may_get(requester: &Requester, key: &str) -> bool {
+    let args = BTreeMap::from([("key".to_owned(), key.to_owned())]);
+    may_run(requester, "config-key", "config-key get", &args, Access::READ)
+}
+
 /// What a name asks of the subscriber's caps. `kv:` shows what `config-key get` would, so it asks the same.
 fn is_allowed(requester: &Requester, name: &str) -> bool {
     match name {
@@ -133,10 +156,7 @@ fn is_allowed(requester: &Requester, name: &str) -> bool {
                 && may(requester, "log", Access::READ)
         }
         _ => match name.strip_prefix("kv:") {
-            Some(prefix) => {
-                let args = BTreeMap::from([("key".to_owned(), prefix.to_owned())]);
-                may_run(requester, "config-key", "config-key get", &args, Access::READ)
-            }
+            Some(prefix) => may_get(requester, prefix),
             None => may(requester, "mon", Access::READ),
         },
     }

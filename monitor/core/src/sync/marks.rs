@@ -57,6 +57,11 @@ impl SyncMarks {
         })
     }
 
+    /// Whether the store is half filled.
+    pub(crate) fn is_half_synced(store: &dyn KvRead) -> Result<bool, StoreError> {
+        Ok(store.read(PREFIX, IN_SYNC)?.is_some())
+    }
+
     /// Whether the store must be filled anew before anything else.
     pub(crate) fn must_sync(&self) -> bool {
         (self.in_sync || self.forced) && !bug::is_on(Bug::UnsyncedVotes)

@@ -5,7 +5,7 @@
 //! return that is left may come next; when an operation's return is reached before it was taken, the last choice
 //! was wrong. An operation of unknown outcome has no return: it may be taken at any time, or never.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Operation, Outcome, Value};
 
@@ -30,20 +30,32 @@ pub fn check_key(operations: &[Operation]) -> Result<(), Contradiction> {
 /// Leaves out what cannot matter: questions without an answer, and writes of unknown outcome that nobody saw or may
 /// have built upon. Any order with such a write explains everything without it too.
 fn relevant(operations: &[Operation]) -> Vec<Operation> {
-    let seen: BTreeSet<Value> = operations
-        .iter()
-        .filter_map(|operation| match (operation.outcome, operation.action) {
-            (Outcome::Held(value), _) => value,
-            (Outcome::Unknown, Action::Swap(expected, _)) => expected,
-            (Outcome::Written, _) | (Outcome::Unknown, Action::Read | Action::Write(_)) => None,
-        })
-        .collect();
+    let seen = seen(operations);
+    let emptied = operations.iter().any(|operation| {
+        operation.outcome == Outcome::Held(None) || matches!(operation.action, Action::Swap(None, _))
+    });
+    // What took a swap's expected value away may be anything.
+    let differs = operations.iter().any(|operation| operation.outcome == Outcome::Differed);
     let matters = |operation: &Operation| match (operation.outcome, operation.action) {
         (Outcome::Unknown, Action::Read) => false,
-        (Outcome::Unknown, Action::Write(value) | Action::Swap(_, value)) => seen.contains(&value),
-        (Outcome::Written | Outcome::Held(_), _) => true,
+        (Outcome::Unknown, Action::Write(value) | Action::Swap(_, value)) => seen.contains(&value) || differs,
+        (Outcome::Unknown, Action::Remove) => emptied || differs,
+        (Outcome::Written | Outcome::Differed | Outcome::Held(_), _) => true,
     };
     operations.iter().copied().filter(matters).collect()
+}
+
+/// The values that somebody was told of, or built upon.
+fn seen(operations: &[Operation]) -> BTreeSet<Value> {
+    let told = operations.iter().filter_map(|operation| match operation.outcome {
+        Outcome::Held(value) => value,
+        Outcome::Written | Outcome::Differed | Outcome::Unknown => None,
+    });
+    let expected = operations.iter().filter_map(|operation| match operation.action {
+        Action::Swap(expected, _) => expected,
+        Action::Read | Action::Write(_) | Action::Remove => None,
+    });
+    told.chain(expected).collect()
 }
 
 /// A call or return in the list.
@@ -62,6 +74,8 @@ struct Search<'a> {
     /// Where an operation's return is; none for unknown outcomes.
     returns: Vec<Option<usize>>,
     returns_left: usize,
+    /// The operation called before that does the same, where nobody can tell the two apart. It goes first.
+    twins: Vec<Option<usize>>,
 }
 
 impl<'a> Search<'a> {
@@ -89,7 +103,7 @@ impl<'a> Search<'a> {
             entry.next = if at + 1 == count { 0 } else { at + 1 };
         }
         let returns_left = returns.iter().flatten().count();
-        Self { operations, entries, returns, returns_left }
+        Self { operations, entries, returns, returns_left, twins: twins(operations) }
     }
 
     fn run(mut self) -> Result<(), Contradiction> {
@@ -102,7 +116,11 @@ impl<'a> Search<'a> {
         while self.returns_left > 0 {
             let entry = self.entries[at];
             if entry.is_call {
-                let next = step(held, &self.operations[entry.operation]);
+                let before = self.twins[entry.operation];
+                let next = match before.is_some_and(|twin| !is_in(&taken, twin)) {
+                    true => None,
+                    false => step(held, &self.operations[entry.operation]),
+                };
                 flip(&mut taken, entry.operation);
                 if let Some(next) = next
                     && tried.insert((taken.clone(), next))
@@ -174,6 +192,8 @@ fn step(held: Option<Value>, operation: &Operation) -> Option<Option<Value>> {
     match (operation.action, operation.outcome) {
         (Action::Read, Outcome::Held(told)) => (told == held).then_some(held),
         (Action::Write(value), Outcome::Written | Outcome::Unknown) => Some(Some(value)),
+        (Action::Remove, Outcome::Written | Outcome::Unknown) => Some(None),
+        (Action::Swap(expected, _), Outcome::Differed) => (expected != held).then_some(held),
         (Action::Swap(expected, value), Outcome::Held(told)) if told == held => {
             Some(if expected == held { Some(value) } else { held })
         }
@@ -181,10 +201,34 @@ fn step(held: Option<Value>, operation: &Operation) -> Option<Option<Value>> {
             Some(if expected == held { Some(value) } else { held })
         }
         (Action::Read, Outcome::Unknown) => Some(held),
-        (Action::Read, Outcome::Written)
-        | (Action::Write(_), Outcome::Held(_))
+        (Action::Read, Outcome::Written | Outcome::Differed)
+        | (Action::Write(_) | Action::Remove, Outcome::Held(_) | Outcome::Differed)
         | (Action::Swap(..), Outcome::Written | Outcome::Held(_)) => None,
     }
+}
+
+/// Of operations with unknown outcomes whose effects nobody saw any order is as good as that of their calls; trying all
+/// of them takes for ever.
+fn twins(operations: &[Operation]) -> Vec<Option<usize>> {
+    let seen = seen(operations);
+    let mut calls: Vec<usize> = (0..operations.len()).collect();
+    calls.sort_by_key(|index| (operations[*index].invoked, *index));
+    let mut last: BTreeMap<(u8, Option<Value>), usize> = BTreeMap::new();
+    let mut twins = vec![None; operations.len()];
+    for index in calls {
+        let kind = match (operations[index].action, operations[index].outcome) {
+            (Action::Remove, Outcome::Unknown) => (0, None),
+            (Action::Write(value), Outcome::Unknown) if !seen.contains(&value) => (1, None),
+            (Action::Swap(expected, value), Outcome::Unknown) if !seen.contains(&value) => (2, expected),
+            _ => continue,
+        };
+        twins[index] = last.insert(kind, index);
+    }
+    twins
+}
+
+fn is_in(set: &[u64], index: usize) -> bool {
+    set[index / 64] & 1 << (index % 64) != 0
 }
 
 fn flip(set: &mut [u64], index: usize) {

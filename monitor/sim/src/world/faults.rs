@@ -294,6 +294,7 @@ impl<P: Process> World<P> {
             self.change(leader, change);
             self.replace_later(old, new, tries);
         }
+        self.nodes[new].learner |= P::SERVICES;
         self.start(new);
     }
 
@@ -335,7 +336,12 @@ impl<P: Process> World<P> {
         let outside: Vec<usize> = (0..count).filter(|n| map.rank_of(&name(*n)).is_none()).collect();
         let Some(new) = outside.into_iter().find(|n| self.may_join(*n)) else { return false };
         self.change(leader, Change::Replace(name(node), (name(new), addrs(new))));
+        self.nodes[new].learner |= P::SERVICES;
         self.start(new);
+        if P::SERVICES {
+            // It must follow first.
+            self.replace_later(node, new, 56);
+        }
         true
     }
 

@@ -159,6 +159,7 @@ impl<P: Process> World<P> {
 
     /// A process has ended: its connections close, what it had sent still arrives.
     pub(super) fn process_gone(&mut self, node: usize) {
+        self.guests_lose(node);
         for other in (0..self.nodes.len()).filter(|other| *other != node) {
             if !self.net.is_up(node, other) {
                 continue;

@@ -36,6 +36,12 @@ impl<P: Process> World<P> {
             return self.violate("liveness: catching up", lack);
         }
         self.read_everything();
+        if let Some(lack) = self.wait_for(PATIENCE, Self::guests_lack) {
+            return self.violate("liveness: guests", lack);
+        }
+        if let Some(what) = self.trespass() {
+            self.violate("caps", what);
+        }
     }
 
     fn end_all_faults(&mut self) {
@@ -46,6 +52,10 @@ impl<P: Process> World<P> {
             self.nodes[node].slow_until = Duration::ZERO;
             self.nodes[node].write_fails = false;
             self.hurry_disk(node);
+            if self.plan.config.stock_rule {
+                // Stock leases end by the wall clock: peons whose clock is ahead never read.
+                self.nodes[node].clock.wall_ms = 0;
+            }
             if self.nodes[node].paused {
                 self.resume(node);
             }

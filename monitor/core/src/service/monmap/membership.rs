@@ -11,6 +11,7 @@ use mon_types::id::Rank;
 use mon_types::monmap::{ElectionStrategy, MonInfo};
 
 use super::{MonmapService, cipher};
+use crate::bug::{self, Bug};
 use crate::effect::{CommandReply, Halt};
 use crate::operation::{Answer, Command, Errno, Prepared};
 use crate::service::kv::OWN_PREFIX;
@@ -28,7 +29,7 @@ pub(super) fn prepare(
         Some(result) => Some(result.clone()),
         None => stored_optional::<(i32, String)>(cx.around.store, OWN_PREFIX, &format!("op/{id}"))?,
     };
-    if let Some((code, message)) = known {
+    if let Some((code, message)) = known.filter(|_| !bug::is_on(Bug::SameOperationTwice)) {
         let reply = CommandReply { code, message, ..CommandReply::default() };
         return Ok(Prepared { changed: false, answer: Answer::Command(reply) });
     }
@@ -43,7 +44,7 @@ pub(super) fn prepare(
 fn guarded(service: &mut MonmapService, cx: &mut Preparing<'_>, command: &Command) -> Result<Prepared, Halt> {
     if let Some(expected) = command.arguments.int("expected_epoch") {
         let actual = service.current().epoch;
-        if i64::from(actual.0) != expected {
+        if i64::from(actual.0) != expected && !bug::is_on(Bug::StaleEpochAccepted) {
             let text =
                 format!("the monmap is at epoch {actual}, not {expected}: look again before changing it");
             return Ok(Prepared::unchanged(CommandReply::refused(Errno::ECANCELED, text)));

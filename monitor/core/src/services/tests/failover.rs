@@ -17,6 +17,22 @@ fn version(world: &World) -> u64 {
     world.store.read_u64("kv", "last_committed").unwrap().unwrap_or(0)
 }
 
+/// Found by the simulator: after a kill in the midst of a sync the services refused what they found half copied.
+#[test]
+fn a_half_synced_store_can_be_started_over() {
+    let world = World::new();
+    let mut half = mon_types::kv::Transaction::new();
+    half.put_u64("mon_sync", "in_sync", 1);
+    for service in ["auth", "health", "kv", "logm", "monmap"] {
+        half.put_u64(service, "last_committed", 77);
+        half.put_u64(service, "first_committed", 70);
+    }
+    mon_store::KvStore::apply(&world.store, &[half], true).unwrap();
+    let services = world.restarted().unwrap();
+    assert_eq!(services.versions()["kv"].0, 0);
+    assert_eq!(services.monmap().size(), 3);
+}
+
 #[test]
 fn a_value_that_was_lost_is_prepared_again() {
     let mut world = World::new();

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::cx::Cx;
-use crate::effect::{CommandReply, Effect, Effects};
+use crate::effect::{CommandReply, Effect, Effects, Halt};
 use crate::event::{AdminCommand, ClientInfo, RequestId, SessionId};
 use crate::identity::Identity;
 use crate::now::Now;
@@ -140,6 +140,11 @@ impl World {
         world.with(|services, cx| services.refresh(cx).unwrap());
         world.form_quorum();
         world
+    }
+
+    /// The services of another process over the same store.
+    pub(super) fn restarted(&self) -> Result<Services, Halt> {
+        Services::new(&identity("a", Release::Tentacle), &Config::default(), [8; 32], &self.store)
     }
 
     /// Calls into the services and applies their writes.

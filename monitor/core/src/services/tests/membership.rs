@@ -9,6 +9,26 @@ fn epoch(world: &World) -> u32 {
     world.services.monmap().epoch.0
 }
 
+/// Found by the simulator: of three members two were removed in one epoch, so that the one that was left could
+/// decide what the two had not heard of.
+#[test]
+fn members_change_one_at_a_time() {
+    let mut world = World::new();
+    let before = world.services.monmap().epoch;
+    world.commits = false;
+    world.send(&json!({"prefix": "config-key set", "key": "k", "val": "v"}), b"");
+    world.settle();
+    let requests = ["b", "c"].map(|name| world.send(&json!({"prefix": "mon rm", "name": name}), b""));
+    world.commit();
+    world.settle();
+    world.commit();
+    assert_eq!(world.services.monmap().size(), 2);
+    world.commits = true;
+    world.settle();
+    assert_eq!((world.services.monmap().size(), world.services.monmap().epoch.0), (1, before.0 + 2));
+    assert!(requests.iter().all(|request| world.reply_to(*request).is_some_and(|reply| reply.code == 0)));
+}
+
 #[test]
 fn the_first_value_carries_the_monmap() {
     let world = World::new();

@@ -80,6 +80,33 @@ fn keys_are_shown_to_those_with_caps_for_them_alone() {
     assert_eq!(data(&mut world, writer).len(), 1);
 }
 
+/// Found by the simulator: caps for one key let its holder follow every key that begins like it.
+#[test]
+fn caps_for_one_key_do_not_show_others_that_begin_like_it() {
+    let mut world = World::new();
+    world.run(&json!({"prefix": "config-key set", "key": "r", "val": "x"}));
+    world.run(&json!({"prefix": "config-key set", "key": "r/secret", "val": "x"}));
+    let session = world.open_session(1, "client.one", "allow command \"config-key get\" with key=r");
+    world.say(session, 0, subscribe(&[("kv:r", 0, 0)]));
+    world.run(&json!({"prefix": "config-key set", "key": "r/secret", "val": "y"}));
+    let shown = data(&mut world, session);
+    assert_eq!(shown.len(), 1, "{shown:?}");
+    assert_eq!(shown[0].data, BTreeMap::from([("r".to_owned(), Some("x".into()))]));
+}
+
+/// Found by the simulator: what a store holds in the midst of a sync was told to subscribers.
+#[test]
+fn without_a_quorum_subscribers_are_told_nothing_of_the_store() {
+    let mut world = World::new();
+    world.run(&json!({"prefix": "config-key set", "key": "a", "val": "x"}));
+    world.lose_quorum();
+    let session = world.open_session(1, "client.admin", "allow *");
+    world.say(session, 0, subscribe(&[("kv:", 0, 0), ("log-info", 0, 0), ("monmap", 0, 0)]));
+    assert_eq!(names(&mut world, session), ["MonMap"]);
+    world.form_quorum();
+    assert!(names(&mut world, session).contains(&"KvData"));
+}
+
 #[test]
 fn the_log_is_followed() {
     let mut world = World::new();
