@@ -15,20 +15,27 @@ struct Register(Option<Value>);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Told {
     Written,
+    Differed,
     Held(Option<Value>),
 }
 
 impl SequentialSpec for Register {
-    type Op = Action;
+    /// With whether a swap that fails does not tell what it found.
+    type Op = (Action, bool);
     type Ret = Told;
 
-    fn invoke(&mut self, action: &Action) -> Told {
+    fn invoke(&mut self, (action, quiet): &(Action, bool)) -> Told {
         match *action {
             Action::Read => Told::Held(self.0),
             Action::Write(value) => {
                 self.0 = Some(value);
                 Told::Written
             }
+            Action::Remove => {
+                self.0 = None;
+                Told::Written
+            }
+            Action::Swap(expected, _) if *quiet && self.0 != expected => Told::Differed,
             Action::Swap(expected, value) => {
                 let held = self.0;
                 if held == expected {
@@ -50,9 +57,10 @@ fn draw(rng: &mut ChaCha8Rng) -> Vec<Operation> {
             let some = |n: u64| (n > 0).then_some(Value(n));
             let value = Value(client as u64 * 10 + rng.random_range(1..=values));
             let held = some(rng.random_range(0..3u64) * 10 + rng.random_range(0..=values));
-            let action = match rng.random_range(0..5) {
+            let action = match rng.random_range(0..6) {
                 0..2 => Action::Write(value),
-                2 => Action::Swap(held, value),
+                2 => Action::Remove,
+                3 => Action::Swap(held, value),
                 _ => Action::Read,
             };
             // Times are distinct, as the other checker knows only an order.
@@ -62,7 +70,8 @@ fn draw(rng: &mut ChaCha8Rng) -> Vec<Operation> {
             let lost = rng.random_bool(0.15);
             let outcome = match action {
                 _ if lost => Outcome::Unknown,
-                Action::Write(_) => Outcome::Written,
+                Action::Write(_) | Action::Remove => Outcome::Written,
+                Action::Swap(..) if rng.random_bool(0.4) => Outcome::Differed,
                 Action::Read | Action::Swap(..) => {
                     let told = if rng.random_bool(0.3) { None } else { held };
                     Outcome::Held(told)
@@ -97,11 +106,13 @@ fn other_says(history: &[Operation]) -> bool {
     let mut tester = LinearizabilityTester::new(Register::default());
     for (_, is_return, operation) in moments {
         if !is_return {
-            tester.on_invoke(operation.client, operation.action).unwrap();
+            let quiet = operation.outcome == Outcome::Differed;
+            tester.on_invoke(operation.client, (operation.action, quiet)).unwrap();
             continue;
         }
         let told = match operation.outcome {
             Outcome::Written => Told::Written,
+            Outcome::Differed => Told::Differed,
             Outcome::Held(held) => Told::Held(held),
             Outcome::Unknown => unreachable!("unknown outcomes have no return"),
         };
