@@ -40,10 +40,12 @@ impl Invariant for FreshReads {
             Action::Read if shown < told => {
                 Err(format!("answers a read at {shown}, after {told} was acknowledged"))
             }
-            Action::Write(_) | Action::Swap(..) if known.is_some_and(|known| shown < known) => {
+            Action::Write(_) | Action::Remove | Action::Swap(..)
+                if known.is_some_and(|known| shown < known) =>
+            {
                 Err(format!("acknowledges {known:?}, and shows {shown}"))
             }
-            Action::Read | Action::Write(_) | Action::Swap(..) => {
+            Action::Read | Action::Write(_) | Action::Remove | Action::Swap(..) => {
                 self.told = self.told.max(shown);
                 Ok(())
             }
