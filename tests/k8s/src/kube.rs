@@ -98,7 +98,8 @@ pub(crate) fn feed(command: &mut Command, input: &[u8]) -> Result<String> {
     child.stdin.take().context("no pipe")?.write_all(input)?;
     let said = child.wait_with_output()?;
     if !said.status.success() {
-        bail!("{command:?}: {}", String::from_utf8_lossy(&said.stderr).trim());
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+        bail!("{}: {}", words.join(" "), String::from_utf8_lossy(&said.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&said.stdout).into_owned())
 }

@@ -36,13 +36,13 @@ const fn on_nodes(name: &'static str, run: Run) -> Scenario {
 /// All of them. The first ones build what the others use, and the last one takes it down.
 pub(crate) const ALL: [Scenario; 24] = [
     on_nodes("lab::a_node_dies_and_returns", node::dies_and_returns),
+    on_nodes("api::good_and_bad_objects", api::good_and_bad_objects),
     Scenario {
         name: "install::chart_sample_and_ceph_s",
         run: install::chart_sample_and_ceph_s,
         needs_nodes: true,
         needs_stock: true,
     },
-    on_nodes("api::good_and_bad_objects", api::good_and_bad_objects),
     on_nodes("pod::peon_deleted", pod::peon_deleted),
     on_nodes("pod::leader_deleted", pod::leader_deleted),
     on_nodes("pod::container_killed", pod::container_killed),

@@ -62,14 +62,20 @@ impl World {
         Ok(cluster)
     }
 
-    /// Installs the operator, or brings it to the values of the tests.
-    pub(crate) fn install(&self) -> Result<()> {
+    /// Makes the namespaces; both take only pods without any privilege.
+    pub(crate) fn namespaces(&self) -> Result<()> {
         for name in [OPERATORS, MONS] {
             let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {
                 "pod-security.kubernetes.io/enforce": "restricted",
             }}});
             kube::feed(self.kube.kubectl().args(["apply", "-f", "-"]), namespace.to_string().as_bytes())?;
         }
+        Ok(())
+    }
+
+    /// Installs the operator, or brings it to the values of the tests.
+    pub(crate) fn install(&self) -> Result<()> {
+        self.namespaces()?;
         let mut helm = self.kube.helm();
         helm.args([
             "upgrade",
