@@ -21,6 +21,12 @@ pub struct Cli {
 pub enum Command {
     /// Look after MonClusters (the default)
     Run,
+    /// Wait until an operator's probe answers; for `helm test`
+    Check {
+        /// http://HOST:PORT/PATH
+        #[arg(long)]
+        url: String,
+    },
     /// Print the CustomResourceDefinition
     Crd,
     /// Print the version

@@ -12,6 +12,7 @@
 
 pub mod args;
 pub mod build;
+pub mod check;
 pub mod clock;
 pub mod http;
 pub mod keyring;

@@ -12,7 +12,7 @@ use moncluster_controller::clock::Clock;
 use moncluster_controller::metrics::Metrics;
 use moncluster_controller::monitors::Https;
 use moncluster_controller::operator::{self, Config, Ended};
-use moncluster_controller::{NotReady, http, preflight};
+use moncluster_controller::{NotReady, check, http, preflight};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Duration, sleep};
 
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     let Cli { command, run } = Cli::parse();
     let done = match command.unwrap_or(Command::Run) {
         Command::Run => start(run),
+        Command::Check { url } => in_runtime(check::check(&url)),
         Command::Crd => {
             serde_yaml::to_string(&MonCluster::crd()).map(|text| print!("{text}")).map_err(Into::into)
         }
@@ -46,10 +47,14 @@ fn start(args: RunArgs) -> anyhow::Result<()> {
     }
     // The process may have installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    in_runtime(run(args))
+}
+
+fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     // One thread is enough for what one operator does, and costs the least memory.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    runtime.block_on(run(args))
+    runtime.block_on(work)
 }
 
 async fn run(args: RunArgs) -> anyhow::Result<()> {
