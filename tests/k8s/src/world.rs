@@ -88,7 +88,7 @@ impl World {
             "--timeout",
             "3m",
         ]);
-        helm.args(["--set", "log.format=text", "--set", "log.level=debug"]);
+        helm.args(["--set", "log.format=text", "--set", "log.level=info\\,moncluster_controller=debug"]);
         kube::ok(&mut helm).map(drop)
     }
 

@@ -84,6 +84,8 @@ fn container(scene: &Scene<'_>, member: &MemberName) -> Value {
             format!("--config={MEMBER_CONFIG}/mon.yaml"),
             format!("--ceph-conf={CLUSTER_CONFIG}/ceph.conf"),
         ],
+        // The root is read-only, and a store that is only looked at logs to a folder for a moment.
+        "env": [{"name": "TMPDIR", "value": RUN}],
         "ports": [
             {"name": "msgr2", "containerPort": scene.cluster.network().msgr2_port, "protocol": "TCP"},
             {"name": "http", "containerPort": spec.admin.port, "protocol": "TCP"},
@@ -136,7 +138,7 @@ fn volumes(scene: &Scene<'_>, member: &MemberName) -> Value {
             // Not the authority's key, which only the operator has a use for.
             only(&names.tls(), &["tls.crt", "tls.key"]),
         ]}},
-        {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
     ])
 }
 
