@@ -17,6 +17,7 @@ pub(crate) const PREFIXES: &[&str] = &[
     "mgr_metadata",
     "mgrstat",
     "mon_config_key",
+    "moncluster",
     "monitor_store",
     "monmap",
     "nvmeofgw",
@@ -29,3 +30,33 @@ pub(crate) const PREFIXES: &[&str] = &[
 
 /// After every key that there can be.
 pub(super) const KEY_END: &str = "\u{10ffff}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::Service;
+    use crate::service::auth::AuthService;
+    use crate::service::health::HealthService;
+    use crate::service::kv::{KvService, OWN_PREFIX};
+    use crate::service::log::LogService;
+    use crate::service::monmap::MonmapService;
+
+    /// Found by the nemesis: after a full sync a monitor knew nothing of learners, of the revisions of keys, and of
+    /// operations that had been applied already.
+    #[test]
+    fn everything_that_is_agreed_on_is_copied() {
+        let services = [
+            AuthService::PREFIX,
+            HealthService::PREFIX,
+            KvService::PREFIX,
+            LogService::PREFIX,
+            MonmapService::PREFIX,
+            OWN_PREFIX,
+            "mon_config_key",
+            "paxos",
+        ];
+        let missing: Vec<_> = services.into_iter().filter(|prefix| !PREFIXES.contains(prefix)).collect();
+        assert_eq!(missing, Vec::<&str>::new());
+        assert!(PREFIXES.is_sorted());
+    }
+}

@@ -8,8 +8,19 @@ use mon_types::id::Version;
 use super::{Disk, Finding, Invariant, Subject};
 
 /// What is agreed on, as far as it is small enough to be looked at each time.
-const PREFIXES: &[&str] =
-    &["auth", "config", "health", "kv", "logm", "mon_config_key", "monitor_store", "monmap", "mgr", "osdmap"];
+const PREFIXES: &[&str] = &[
+    "auth",
+    "config",
+    "health",
+    "kv",
+    "logm",
+    "mon_config_key",
+    "moncluster",
+    "monitor_store",
+    "monmap",
+    "mgr",
+    "osdmap",
+];
 
 /// See the module documentation.
 #[derive(Debug, Default)]
