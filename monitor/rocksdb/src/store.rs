@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use mon_store::KvStore;
+use mon_store::{DiskSpace, KvStore};
 use mon_types::kv::{KvRead, Op, StoreError, Transaction};
 use rocksdb::{DB, ErrorKind, ReadOptions, WriteBatch, WriteOptions};
 
@@ -24,6 +24,9 @@ pub struct RocksStore {
     _in_use: InUse,
 }
 
+/// What RocksDB may want to write at any moment: half of a memtable as a table file, and the log.
+const RESERVE_BYTES: u64 = 4 << 20;
+
 impl RocksStore {
     pub(crate) fn new(db: DB, path: PathBuf, in_use: InUse) -> std::io::Result<Self> {
         // What was replayed from the log is in a synced table file by now.
@@ -36,6 +39,22 @@ impl RocksStore {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Debian's RocksDB aborts the process when an append finds the disk full: we end before that, with our own
+    /// message and exit code.
+    fn check_room(&self) -> Result<(), StoreError> {
+        let measured = DiskSpace::measure(&self.path);
+        let free = measured.map_err(|error| StoreError::Backend(format!("measuring the disk: {error}")))?;
+        if free.bytes_available >= RESERVE_BYTES {
+            return Ok(());
+        }
+        Err(StoreError::Backend(format!(
+            "the disk is full: {} has {} kB of space left and needs {}; free some, then start again",
+            self.path.display(),
+            free.bytes_available >> 10,
+            RESERVE_BYTES >> 10
+        )))
     }
 }
 
@@ -71,6 +90,7 @@ impl KvStore for RocksStore {
                 Op::Compact { prefix, range } => compactions.push(key_range(prefix, range.as_ref())),
             }
         }
+        self.check_room()?;
         // An empty batch is written too: with `sync` it makes earlier writes durable.
         let mut options = WriteOptions::default();
         options.set_sync(sync);

@@ -56,10 +56,8 @@ fn full_then_read_only() {
             Err(error) => break error,
         }
     };
-    assert!(
-        matches!(&error, StoreError::Backend(why) if why.contains("No space left on device")),
-        "{error:?}"
-    );
+    // Before the last byte is taken: there RocksDB may abort the process (found by the nemesis).
+    assert!(matches!(&error, StoreError::Backend(why) if why.contains("the disk is full")), "{error:?}");
     assert!(store.apply(&put(acknowledged + 2), true).is_err(), "a store that failed takes no more writes");
     drop(store);
 
