@@ -49,7 +49,12 @@ pub(crate) struct Account {
 pub(crate) fn run(campaign: &Campaign, folder: &Path, tools: &Tools) -> Account {
     let mut account = Account::default();
     let mut history = Vec::new();
-    if let Err(error) = rounds(campaign, folder, tools, &mut account, &mut history) {
+    // Outlives the failure: its disks are mounted for as long as it lives.
+    let mut cluster = None;
+    if let Err(error) = rounds(campaign, folder, tools, &mut account, &mut history, &mut cluster) {
+        if let Some(cluster) = &mut cluster {
+            cluster.kill_all();
+        }
         let kept = keep(folder, &history);
         account.failure = Some(format!(
             "cluster of {}, round {}: {error:#}\n{}",
@@ -67,12 +72,16 @@ fn rounds(
     tools: &Tools,
     account: &mut Account,
     history: &mut Vec<Operation>,
+    cluster: &mut Option<Cluster>,
 ) -> Result<()> {
     let size = campaign.size;
-    let mut cluster = Cluster::up(folder, campaign.number, size, tools.clone())
-        .with_context(|| format!("a cluster of {size}"))?;
+    let cluster = cluster.insert(
+        Cluster::make(folder, campaign.number, size, tools.clone())
+            .with_context(|| format!("a cluster of {size}"))?,
+    );
+    cluster.wait_until_settled()?;
     let mut rng = ChaCha12Rng::seed_from_u64(campaign.seed);
-    let classes = possible(campaign, &cluster, account);
+    let classes = possible(campaign, cluster, account);
     let mut deck: Vec<Class> = Vec::new();
     let mut finals = Finals::new();
     let (mut counted, mut number) = (0, 0);
@@ -82,7 +91,7 @@ fn rounds(
             deck.shuffle(&mut rng);
         }
         let Some(class) = deck.pop() else { break };
-        match round::run(&mut cluster, class, number, &mut finals, &mut rng) {
+        match round::run(cluster, class, number, &mut finals, &mut rng) {
             Ok(outline) => {
                 println!(
                     "    {size} monitors, round {:>3}: {class:<10} {} answers, {} unknown, longest gap {:>4} ms, \

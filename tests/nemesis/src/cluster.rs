@@ -60,8 +60,8 @@ const TOGETHER: Duration = Duration::from_secs(30);
 const COMMAND: Duration = Duration::from_secs(15);
 
 impl Cluster {
-    /// Makes a cluster and waits until all are in quorum.
-    pub(crate) fn up(folder: &Path, number: u8, size: usize, tools: Tools) -> Result<Self> {
+    /// Makes a cluster and starts it.
+    pub(crate) fn make(folder: &Path, number: u8, size: usize, tools: Tools) -> Result<Self> {
         ["log", "disk"].iter().try_for_each(|name| fs::create_dir_all(folder.join(name)))?;
         let network = Network::make(number)?;
         let admin = CryptoKey::aes(now(), rand::random());
@@ -77,7 +77,6 @@ impl Cluster {
             cluster.mkfs(&cluster.members[member])?;
             cluster.start(member)?;
         }
-        cluster.wait_until_settled()?;
         Ok(cluster)
     }
 
@@ -284,6 +283,16 @@ impl Cluster {
         let leaders = statuses.iter().filter(|status| status["state"] == "leader").count();
         ensure!(leaders == 1, "{leaders} leaders");
         first["paxos"]["last_committed"].as_u64().context("no version")
+    }
+
+    /// Ends whatever still runs.
+    pub(crate) fn kill_all(&mut self) {
+        for member in &mut self.members {
+            // What does not run need not be killed.
+            if member.signal(rustix::process::Signal::KILL).is_ok() {
+                let _ = member.reap();
+            }
+        }
     }
 
     /// Kills all at once and compares what is in their stores.
