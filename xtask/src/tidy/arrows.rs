@@ -18,7 +18,7 @@ const OUTSIDE: &[&str] = &["tokio", "rustix", "socket2", "rocksdb", "axum", "tem
 /// For what only decides: not even a client of Kubernetes.
 const PURE: &[&str] = &["tokio", "rustix", "socket2", "rocksdb", "axum", "tempfile", "kube", "rand"];
 
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 20] = [
     Rule { name: "mon-derive", may_use: &[], must_not_use: OUTSIDE },
     Rule { name: "mon-types", may_use: &["mon-derive"], must_not_use: OUTSIDE },
     Rule { name: "mon-cephx", may_use: &["mon-types"], must_not_use: OUTSIDE },
@@ -63,6 +63,11 @@ const RULES: [Rule; 19] = [
         name: "mon-nemesis",
         may_use: &["mon-types", "mon-client", "mon-rocksdb", "mon-sim"],
         must_not_use: &[],
+    },
+    Rule {
+        name: "mon-fuzz",
+        may_use: &["mon-types", "mon-cephx", "mon-wire", "mon-core"],
+        must_not_use: &["tokio", "rocksdb"],
     },
     Rule { name: "mon-interop", may_use: &[], must_not_use: &[] },
     Rule { name: "xtask", may_use: &[], must_not_use: &[] },

@@ -126,6 +126,12 @@ impl Pair {
         self.links[link].inbound[node].len()
     }
 
+    /// The bytes on their way to a node.
+    #[allow(dead_code, reason = "for the adversary in fuzz/targets")]
+    pub(crate) fn inbound(&mut self, link: usize, node: usize) -> &mut VecDeque<u8> {
+        &mut self.links[link].inbound[node]
+    }
+
     /// Breaks a link: of the bytes on their way only some arrive.
     pub(crate) fn cut(&mut self, link: usize, arrive: [usize; 2]) {
         let link = &mut self.links[link];
