@@ -85,10 +85,12 @@ impl Load {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(clients(target, theirs, stopped))
         });
-        let load = Self { stop, shared, thread: Some(thread) };
+        let mut load = Self { stop, shared, thread: Some(thread) };
         crate::wait::until("the first write", PATIENCE, || {
-            let running = load.thread.as_ref().is_some_and(|thread| !thread.is_finished());
-            ensure!(running, "the clients ended before they wrote anything");
+            if load.thread.as_ref().is_some_and(JoinHandle::is_finished) {
+                load.join()?;
+                bail!("the clients ended before they wrote anything");
+            }
             Ok((!load.shared.seen().acks.is_empty()).then_some(()))
         })?;
         Ok(load)
@@ -121,13 +123,17 @@ impl Load {
         seen.acks.iter().find(|ack| **ack > moment).map(|ack| *ack - moment)
     }
 
+    fn join(&mut self) -> Result<()> {
+        let thread = self.thread.take().context("the load was ended before")?;
+        thread.join().map_err(|_| anyhow::anyhow!("a client panicked"))?
+    }
+
     /// Ends the clients after a last look at everything, and checks what they saw.
     pub(crate) fn finish(mut self) -> Result<Summary> {
         self.stop.send_replace(true);
-        let thread = self.thread.take().context("the load was ended before")?;
-        thread.join().map_err(|_| anyhow::anyhow!("a client panicked"))??;
+        self.join()?;
         let seen = self.shared.seen();
-        if let Err((key, found)) = seen.history.check() {
+        if let Err((key, found)) = seen.history.check(|_| false) {
             bail!("the history of register {key:?} is not linearizable: {found:?}");
         }
         ensure!(seen.errors.is_empty(), "monitors answered with errors: {:?}", seen.errors);

@@ -39,6 +39,8 @@ pub(super) fn make(nodes: usize) -> Result<()> {
     within(CONTROL, "link add br0 type bridge")?;
     within(CONTROL, &format!("addr add {SERVER}/24 dev br0"))?;
     within(CONTROL, "link set br0 up")?;
+    // Addresses of services become those of pods later than the kernel asks for a route.
+    within(CONTROL, "route add 10.96.0.0/16 dev br0")?;
     for number in 1..=nodes {
         let (node, cable) = (namespace(number), cable(number));
         run(ip().args(["netns", "add", &node]))?;
