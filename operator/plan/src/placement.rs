@@ -30,6 +30,11 @@ pub(crate) fn domain_of<'a>(view: &View<'a>, name: &MemberName) -> Option<&'a st
     }
 }
 
+/// A node's failure domain; none for a node that is gone.
+pub(crate) fn domain_of_node<'a>(view: &View<'a>, node: &'a str) -> Option<&'a str> {
+    Some(domain(node, view.seen.nodes.get(node)?))
+}
+
 /// The node that a member is on or was on last, if it is fit to run one.
 pub(crate) fn home_is_usable(view: &View<'_>, name: &MemberName) -> bool {
     let pod = view.seen.pods.get(name).and_then(|pod| pod.node.as_ref());

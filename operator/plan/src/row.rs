@@ -9,6 +9,7 @@ mod deletion;
 mod drain;
 mod fence;
 mod grow;
+mod make_way;
 mod paused;
 mod prepare;
 mod quorum_lost;
@@ -36,11 +37,12 @@ type Try = fn(&mut Planner<'_>) -> Option<Choice>;
 pub(crate) const FIRST: [Try; 3] = [deletion::decide, fence::decide, split_brain::decide];
 
 /// The others.
-pub(crate) const REST: [Try; 18] = [
+pub(crate) const REST: [Try; 19] = [
     prepare::decide,
     bootstrap_under_way,
     adopt::decide,
     bootstrap::decide,
+    make_way::decide,
     quorum_lost::decide,
     operation::proceed,
     recreate::decide,

@@ -7,7 +7,7 @@ use moncluster_api::{
     QuorumState, UpdateStrategy,
 };
 
-use crate::observation::SupportState;
+use crate::observation::{SupportFact, SupportState};
 use crate::placement;
 use crate::planner::Blocked;
 use crate::view::View;
@@ -97,6 +97,12 @@ fn ready(view: &View<'_>, status: &MonClusterStatus, blocked: Option<&Blocked>) 
         .find(|state| matches!(state, SupportState::Unusable(_)))
     {
         return condition(kind, ConditionStatus::False, "ReferenceUnusable", text.clone());
+    }
+    let missing = |fact: &SupportFact| fact.kind.is_identity() && fact.state == SupportState::Missing;
+    if status.bootstrapped && view.seen.support.iter().any(missing) {
+        let text =
+            "the Secret with the key of mon. is gone: restore it before pods restart, see docs/operator.md";
+        return condition(kind, ConditionStatus::False, "KeyLost", text);
     }
     if !status.bootstrapped {
         let message = blocked.map_or_else(

@@ -8,12 +8,17 @@ use moncluster_api::{MemberName, OperationKind};
 use crate::decision::Row;
 use crate::placement;
 use crate::planner::{Choice, Planner, Start};
+use crate::report::is_ours;
 use crate::view::slack;
 
 pub(super) fn decide(p: &mut Planner<'_>) -> Option<Choice> {
     p.view.map?;
     let size = p.view.voters.len();
     if size as u32 <= p.view.cluster.replicas() || size <= 1 || !p.can_begin() {
+        return None;
+    }
+    // Whoever is not ours goes first, by row 12, as soon as that is safe.
+    if p.view.voters.iter().any(|name| !is_ours(&p.view, name)) {
         return None;
     }
     let name = pick(p)?;
