@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-#[allow(dead_code, reason = "the daemon uses more of it")]
-#[path = "../../../monitor/daemon/src/config/ceph_conf.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the daemon and the client use more of it")]
+#[path = "../../../monitor/client/src/ceph_conf.rs"]
 mod ceph_conf;
 
 use ceph_conf::{CephConf, normal_name};

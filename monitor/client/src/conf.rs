@@ -5,39 +5,19 @@ use std::net::{IpAddr, SocketAddr};
 
 use mon_types::entity::EntityName;
 
+use crate::ceph_conf::CephConf;
+
 /// Options of the sections that apply to one entity, later sections winning: global, its type, its name.
 #[derive(Debug, Default)]
 pub(crate) struct Conf {
     options: BTreeMap<String, String>,
 }
 
-/// Text that is not a configuration file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: expected [section] or option = value")]
-pub struct BadConf {
-    /// From 1.
-    pub line: usize,
-}
-
 impl Conf {
-    pub(crate) fn parse(text: &str, entity: &EntityName) -> Result<Self, BadConf> {
+    pub(crate) fn of(file: &CephConf, entity: &EntityName) -> Self {
         let sections = ["global".to_owned(), entity.kind.as_str().to_owned(), entity.to_string()];
-        let mut found: [BTreeMap<String, String>; 3] = Default::default();
-        let mut current = None;
-        for (index, line) in text.lines().enumerate() {
-            let line = line.split(['#', ';']).next().unwrap_or_default().trim();
-            if let Some(section) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                current = sections.iter().position(|name| name == section.trim());
-            } else if let Some((name, value)) = line.split_once('=') {
-                if let Some(place) = current {
-                    let value = value.trim().trim_matches('"');
-                    found[place].insert(canonical(name), value.to_owned());
-                }
-            } else if !line.is_empty() {
-                return Err(BadConf { line: index + 1 });
-            }
-        }
-        Ok(Self { options: found.into_iter().flatten().collect() })
+        let settings = sections.iter().flat_map(|section| file.section(section));
+        Self { options: settings.map(|setting| (setting.key.clone(), setting.value.clone())).collect() }
     }
 
     /// The value of an option, with Ceph's variables replaced.
@@ -52,11 +32,6 @@ impl Conf {
                 .replace("$id", &entity.id),
         )
     }
-}
-
-/// Spaces, dashes and underscores in option names are the same.
-fn canonical(name: &str) -> String {
-    name.trim().replace([' ', '-'], "_")
 }
 
 /// The msgr2 addresses in a `mon_host` value: `10.0.0.1`, `10.0.0.1:3300`, `v2:10.0.0.1:3300/0`,
@@ -123,12 +98,13 @@ mod tests {
         let admin: EntityName = "client.admin".parse().unwrap();
         let other: EntityName = "client.other".parse().unwrap();
         let mon: EntityName = "mon.a".parse().unwrap();
-        let keyring =
-            |entity: &EntityName| Conf::parse(text, entity).unwrap().value("keyring", entity).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let file = CephConf::read(file.path()).unwrap();
+        let keyring = |entity: &EntityName| Conf::of(&file, entity).value("keyring", entity).unwrap();
         assert_eq!(keyring(&admin), "/tmp/client.admin.keyring");
         assert_eq!(keyring(&other), "ceph.other");
         assert_eq!(keyring(&mon), "general");
-        assert_eq!(Conf::parse(text, &mon).unwrap().value("mon_host", &mon).unwrap(), "10.0.0.1");
-        assert_eq!(Conf::parse("[global]\n\nwhat\n", &mon).unwrap_err(), BadConf { line: 3 });
+        assert_eq!(Conf::of(&file, &mon).value("mon_host", &mon).unwrap(), "10.0.0.1");
     }
 }

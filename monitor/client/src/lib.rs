@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+pub mod ceph_conf;
 mod client;
 mod conf;
 mod error;
@@ -24,8 +25,9 @@ mod link;
 pub mod stock;
 mod target;
 
+pub use ceph_conf::BadConf;
 pub use client::{Client, CommandReply};
-pub use conf::{BadConf, monitor_addresses};
+pub use conf::monitor_addresses;
 pub use error::{ClientError, LinkError};
 pub use mon_wire::auth::Mode;
 pub use target::{Target, TargetError};

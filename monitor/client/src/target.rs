@@ -11,7 +11,8 @@ use mon_types::keyring::{BadKeyring, Keyring};
 use mon_wire::auth::Mode;
 use zeroize::Zeroizing;
 
-use crate::conf::{BadConf, Conf, monitor_addresses};
+use crate::ceph_conf::{BadConf, CephConf};
+use crate::conf::{Conf, monitor_addresses};
 
 /// A cluster, a name and a key.
 #[derive(Debug, Clone)]
@@ -50,14 +51,9 @@ pub enum TargetError {
         /// Why.
         error: std::io::Error,
     },
-    /// The configuration is no such thing.
-    #[error("{path}: {error}")]
-    Conf {
-        /// Where.
-        path: PathBuf,
-        /// What is wrong.
-        error: BadConf,
-    },
+    /// The configuration is no such thing, or cannot be read.
+    #[error(transparent)]
+    Conf(#[from] BadConf),
     /// The keyring is no such thing.
     #[error("{path}: {error}")]
     Keyring {
@@ -102,8 +98,7 @@ impl Target {
     /// # Errors
     /// What is missing or unreadable.
     pub fn from_conf(path: &Path, entity: EntityName, keyring: Option<&Path>) -> Result<Self, TargetError> {
-        let conf = Conf::parse(&read(path)?, &entity)
-            .map_err(|error| TargetError::Conf { path: path.to_owned(), error })?;
+        let conf = Conf::of(&CephConf::read(path)?, &entity);
         let monitors = monitor_addresses(&conf.value("mon_host", &entity).unwrap_or_default());
         if monitors.is_empty() {
             return Err(TargetError::NoMonitors(path.to_owned()));

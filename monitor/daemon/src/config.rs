@@ -1,7 +1,6 @@
 //! What the daemon is told: options from all sources, read into [`Settings`].
 
 pub(crate) mod address;
-pub(crate) mod ceph_conf;
 pub(crate) mod options;
 pub(crate) mod table;
 pub(crate) mod yaml;
@@ -10,6 +9,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The file format is the clients', too.
+pub(crate) use mon_client::ceph_conf;
 use mon_core::config::Config as CoreConfig;
 use mon_store::DiskLimits;
 use mon_types::addr::AddrVec;

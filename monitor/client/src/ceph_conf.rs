@@ -16,62 +16,87 @@ use std::path::{Path, PathBuf};
 
 /// A file in sections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct CephConf {
+pub struct CephConf {
     sections: BTreeMap<String, Vec<Setting>>,
 }
 
 /// One `key = value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Setting {
+pub struct Setting {
     /// With underscores.
-    pub(crate) key: String,
-    pub(crate) value: String,
+    pub key: String,
+    /// Without quotes.
+    pub value: String,
     /// From 1.
-    pub(crate) line: usize,
+    pub line: usize,
 }
 
 /// Why a file was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadConf {
+pub enum BadConf {
     /// It cannot be read at all.
     #[error("cannot read {}: {why}", .path.display())]
-    Unreadable { path: PathBuf, why: String },
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
+    },
     /// A line is not what the format has.
     #[error("{}, line {line}: {what}", .path.display())]
-    Line { path: PathBuf, line: usize, what: Problem },
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        what: Problem,
+    },
 }
 
 /// What is wrong with a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Problem {
+pub enum Problem {
+    /// `[` without `]`.
     #[error("a section name must end with ']'; is the file cut off?")]
     OpenSection,
+    /// Text behind `]`.
     #[error("text after the section name")]
     AfterSection,
+    /// Neither a section nor an option.
     #[error("expected 'option = value'; is the file cut off?")]
     NoEquals,
+    /// Nothing before `=`.
     #[error("no option name before '='")]
     NoKey,
+    /// A quote without its end.
     #[error("a quote is not closed; is the file cut off?")]
     OpenQuote,
+    /// An option before the first section.
     #[error("an option outside of a section: put [global] above it")]
     NoSection,
+    /// A continuation without a line.
     #[error("the file ends where '\\' announces another line; is it cut off?")]
     OpenLine,
+    /// Bytes that are no text.
     #[error("not UTF-8 text")]
     NotText,
 }
 
 impl CephConf {
     /// Reads a file.
-    pub(crate) fn read(path: &Path) -> Result<Self, BadConf> {
+    ///
+    /// # Errors
+    /// [`BadConf`] says which line is wrong, and how.
+    pub fn read(path: &Path) -> Result<Self, BadConf> {
         let bytes = std::fs::read(path)
             .map_err(|error| BadConf::Unreadable { path: path.into(), why: error.to_string() })?;
         Self::parse(&bytes).map_err(|(line, what)| BadConf::Line { path: path.into(), line, what })
     }
 
     /// The settings of a section, in order; later ones win.
-    pub(crate) fn section(&self, name: &str) -> &[Setting] {
+    #[must_use]
+    pub fn section(&self, name: &str) -> &[Setting] {
         self.sections.get(name).map_or(&[], Vec::as_slice)
     }
 
@@ -114,7 +139,8 @@ impl CephConf {
 }
 
 /// An option's name as we compare it: spaces and dashes are underscores, several spaces are one.
-pub(crate) fn normal_name(raw: &str) -> String {
+#[must_use]
+pub fn normal_name(raw: &str) -> String {
     raw.split_whitespace().collect::<Vec<_>>().join("_").replace('-', "_")
 }
 
