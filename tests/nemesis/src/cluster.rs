@@ -55,9 +55,9 @@ pub(crate) struct Cluster {
 }
 
 /// How long everybody may take to be together again.
-const TOGETHER: Duration = Duration::from_secs(30);
+const TOGETHER: Duration = Duration::from_secs(60);
 /// How long a command of the test itself may take.
-const COMMAND: Duration = Duration::from_secs(15);
+const COMMAND: Duration = Duration::from_secs(30);
 
 impl Cluster {
     /// Makes a cluster and starts it.

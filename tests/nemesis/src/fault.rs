@@ -226,7 +226,7 @@ impl Fault {
             State::Off(victims) => {
                 victims.iter().try_for_each(|(index, _)| cluster.members[*index].set_clock(0))?;
                 for (index, _) in victims {
-                    wait::until("a clock to be right again", Duration::from_secs(10), || {
+                    wait::until("a clock to be right again", Duration::from_secs(30), || {
                         Ok(shows(cluster, index, 0).then_some(()))
                     })?;
                 }
@@ -368,7 +368,7 @@ fn set_clocks(cluster: &mut Cluster, rng: &mut ChaCha12Rng) -> Result<Option<Fau
         state: State::Off(offsets),
     };
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(10) {
+    while start.elapsed() < Duration::from_secs(30) {
         if fault.goes_on(cluster)? {
             return Ok(Some(fault));
         }
@@ -393,7 +393,7 @@ fn replace(cluster: &mut Cluster, rng: &mut ChaCha12Rng) -> Result<Option<Fault>
     cluster.mkfs(&new)?;
     let command = cluster.run_command(&new, &["--mon-learner=true"]);
     new.start(&cluster.network, command)?;
-    wait::until("the new member to follow", Duration::from_secs(20), || {
+    wait::until("the new member to follow", Duration::from_secs(60), || {
         if let Some(ended) = new.ended()? {
             bail!("mon.{} ended by itself: {ended}", new.name);
         }
@@ -401,7 +401,7 @@ fn replace(cluster: &mut Cluster, rng: &mut ChaCha12Rng) -> Result<Option<Fault>
     })?;
     let swap = json!({"prefix": "mon replace", "voter": old, "learner": new.name});
     let mut last = String::new();
-    wait::until("the new member to be taken", Duration::from_secs(20), || {
+    wait::until("the new member to be taken", Duration::from_secs(60), || {
         let reply = cluster.command(&swap)?;
         last = reply.message;
         Ok((reply.code == 0).then_some(()))

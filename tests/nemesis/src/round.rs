@@ -46,7 +46,7 @@ pub(crate) type Finals = BTreeMap<Key, Option<Value>>;
 /// Answers that must come before a fault begins, and after it has ended.
 const SOME: u64 = 20;
 /// How long they may take.
-const SERVES: Duration = Duration::from_secs(20);
+const SERVES: Duration = Duration::from_secs(40);
 /// Clients per round.
 const CLIENTS: usize = 5;
 
