@@ -98,6 +98,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// The core driven exhaustively at small size: `model --states N`, `model --bug NAME`.
+    Model {
+        /// What the model is asked for.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Architecture and style rules that no compiler checks.
     Tidy {
         /// Write the sizes of today's large files to the allow list.
@@ -139,6 +145,7 @@ fn run(command: Command, report: &mut Report) -> Result<()> {
         Command::K8s { arguments } => k8s::k8s(&arguments, report)?,
         Command::Demo => demo::demo(report)?,
         Command::Sim { arguments } => sim::sim(&arguments)?,
+        Command::Model { arguments } => sim::model(&arguments)?,
         Command::Nemesis { arguments } => nemesis::nemesis(&arguments, report)?,
         Command::Tidy { bless } => tidy::tidy(bless, report)?,
     }

@@ -10,6 +10,11 @@ use crate::report::Report;
 /// What the gate runs: so many seeds, with so many events before each comes to rest.
 const SEEDS: &str = "500";
 const EVENTS: &str = "20000";
+/// How many states of the model per scenario: about a minute in all.
+const MODEL_STATES: &str = "20000";
+/// Planted bugs that the model must find at once, and where.
+const MODEL_BUGS: [(&str, &str); 3] =
+    [("round", "CommitWithMinority"), ("round", "AcceptBeforeSync"), ("round", "OwnAcceptEarly")];
 /// How many seeds must give the same trace in two processes.
 const SAME: &str = "50";
 
@@ -18,6 +23,15 @@ pub(crate) fn sim(arguments: &[String]) -> Result<()> {
     let status = command("run").arg("--").args(arguments).status()?;
     if !status.success() {
         bail!("the simulator found something, or could not tell: {status}");
+    }
+    Ok(())
+}
+
+/// Drives the core exhaustively at small size (docs/model.md).
+pub(crate) fn model(arguments: &[String]) -> Result<()> {
+    let status = command("run").args(["--bin", "mon-model", "--"]).args(arguments).status()?;
+    if !status.success() {
+        bail!("the model found a broken state, or missed a planted bug: {status}");
     }
     Ok(())
 }
@@ -34,6 +48,13 @@ pub(crate) fn check(report: &mut Report) -> Result<()> {
     };
     report.step(&format!("simulator: {SEEDS} seeds of {EVENTS} events"), &mut run(&["--seeds", SEEDS]));
     report.step("simulator: every planted bug is found", &mut run(&["bugs"]));
+    let mut model = |name: &str, arguments: &[&str]| {
+        report.step(name, command("run").args(["--bin", "mon-model", "--"]).args(arguments));
+    };
+    model("model: small clusters in every order", &["--states", MODEL_STATES]);
+    for (scenario, bug) in MODEL_BUGS {
+        model(&format!("model: finds {bug}"), &["--scenario", scenario, "--bug", bug]);
+    }
     report.say(&format!("simulator: {SAME} seeds, the same in two processes"));
     let mut hashes = Vec::new();
     for _ in 0..2 {

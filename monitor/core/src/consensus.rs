@@ -69,7 +69,7 @@ pub enum Outcome {
 }
 
 /// The agreeing half of a monitor.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Consensus {
     pub(crate) config: Config,
     pub(crate) identity: Identity,

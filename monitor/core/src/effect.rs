@@ -186,7 +186,7 @@ pub enum Halt {
 }
 
 /// The effects of one or more events, in order, with the numbering of writes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Effects {
     list: Vec<Effect>,
     last_write: WriteId,

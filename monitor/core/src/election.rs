@@ -124,7 +124,7 @@ impl Scene<'_> {
 }
 
 /// The state of elections at one member.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Elector {
     config: Config,
     rng: ChaCha12Rng,
@@ -151,7 +151,7 @@ pub(crate) struct Elector {
     events: Vec<ElectionEvent>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Candidacy {
     voters: BTreeMap<Rank, Voter>,
     until: Duration,

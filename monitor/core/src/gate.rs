@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::effect::{Effect, WriteId};
 
 /// Messages that wait for writes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Gate {
     persisted: WriteId,
     waiting: VecDeque<(WriteId, Effect)>,

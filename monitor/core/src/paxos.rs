@@ -68,7 +68,7 @@ pub(crate) enum PaxosEvent {
 }
 
 /// The state of Paxos at one member.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Paxos {
     config: Config,
     log: Log,
@@ -93,7 +93,7 @@ pub(crate) struct Paxos {
 }
 
 /// Where we are in the protocol.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Phase {
     /// In no quorum.
     Idle,
@@ -110,7 +110,7 @@ enum Phase {
 }
 
 /// A value on its way to being chosen.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Proposal {
     version: Version,
     pn: Pn,

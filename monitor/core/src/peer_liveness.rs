@@ -11,7 +11,7 @@ use mon_types::addr::AddrVec;
 use mon_types::features::Features;
 
 /// What is known of all peers.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Liveness {
     peers: BTreeMap<AddrVec, Peer>,
     silence_max: Duration,

@@ -18,7 +18,7 @@ use crate::members::Members;
 use crate::sync::Kind;
 
 /// What probing has found since the last bootstrap.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Probe {
     /// Members without a quorum that answered, with what they have.
     found: BTreeMap<Rank, (Version, Version)>,

@@ -25,7 +25,7 @@ pub struct ClockReport {
 }
 
 /// The rounds of one term.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Timecheck {
     report: ClockReport,
     next: Option<Duration>,

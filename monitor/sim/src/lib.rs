@@ -11,6 +11,7 @@ pub mod history;
 pub mod invariant;
 pub mod minimize;
 pub mod mode;
+pub mod model;
 pub mod net;
 pub mod node;
 pub mod plan;

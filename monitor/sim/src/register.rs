@@ -30,7 +30,7 @@ const LEARNER: &str = "learner/";
 const REFUSED: i32 = -11;
 
 /// A consensus with registers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Registers {
     consensus: Consensus,
     effects: Effects,

@@ -23,7 +23,7 @@ use crate::cx::Cx;
 use crate::effect::{Halt, Level};
 
 /// A member that the map no longer holds, on its way out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Leaving {
     until: Duration,
     /// Who of the map that lacks us has it.

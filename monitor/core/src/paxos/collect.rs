@@ -15,7 +15,7 @@ use crate::cx::Cx;
 use crate::effect::{Halt, WriteId};
 
 /// Phase 1 under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Collect {
     pub(super) pn: Pn,
     /// Who promised, with what they have committed; us once the disk has it.

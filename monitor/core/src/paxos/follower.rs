@@ -13,10 +13,10 @@ use crate::cx::Cx;
 use crate::effect::Halt;
 
 /// The learners that follow this leader.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Followers(BTreeMap<AddrVec, Follower>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Follower {
     name: String,
     last: Version,

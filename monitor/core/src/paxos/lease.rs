@@ -20,7 +20,7 @@ use crate::cx::Cx;
 use crate::effect::Halt;
 
 /// The lease, on whichever side we are.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Lease {
     /// Until when we may read: on the leader's wall clock (as a peon), and never longer than this on our
     /// own monotonic clock, so that a wall clock that is set back does not stretch it.

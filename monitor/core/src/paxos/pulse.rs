@@ -13,7 +13,7 @@ use crate::cx::Cx;
 use crate::effect::Halt;
 
 /// Who was heard when.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Pulse {
     /// The leader's last heartbeat; never goes back while the process lives.
     round: u64,
@@ -26,7 +26,7 @@ pub(super) struct Pulse {
     last_tick: Duration,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Peon {
     heard: Duration,
     acknowledged: u64,
@@ -34,7 +34,7 @@ struct Peon {
 }
 
 /// Tells a member that is behind from one whose report is merely older than what we sent it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Lag(Option<(Version, Duration)>);
 
 impl Lag {

@@ -23,7 +23,7 @@ use crate::cx::Cx;
 use crate::quorum::ReadId;
 
 /// Reads that are not answered yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Reads {
     /// Not part of a round yet.
     waiting: Vec<Reader>,
@@ -37,20 +37,20 @@ pub(super) struct Reads {
 }
 
 /// Who wants to read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Reader {
     Local(ReadId),
     Peer { addrs: AddrVec, round: u64 },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Round {
     round: u64,
     index: Version,
     readers: Vec<Reader>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Asked {
     round: u64,
     reads: Vec<ReadId>,

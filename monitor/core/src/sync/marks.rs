@@ -127,7 +127,7 @@ impl SyncMarks {
 }
 
 /// What a full sync must not lose of the store that it takes the place of.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Kept {
     /// The newest committed value.
     pub(super) last: Version,

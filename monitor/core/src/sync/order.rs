@@ -16,7 +16,7 @@ use crate::effect::{Level, WriteId};
 use crate::sync::SyncMarks;
 
 /// What came of looking for a source.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct SyncOrder {
     /// Who was of no use, and when last.
     useless: BTreeMap<AddrVec, Duration>,

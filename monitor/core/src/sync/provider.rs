@@ -16,13 +16,13 @@ use crate::config::Config;
 use crate::paxos::{Paxos, log};
 
 /// The syncs that we serve.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Provider {
     sessions: BTreeMap<u64, Session>,
     count: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Session {
     peer: AddrVec,
     kind: Kind,
@@ -34,7 +34,7 @@ struct Session {
 }
 
 /// One chunk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Chunk {
     pub(super) reached: Version,
     pub(super) last: bool,
@@ -127,7 +127,7 @@ impl Provider {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Budget {
     bytes: usize,
     keys: usize,

@@ -33,7 +33,7 @@ pub(crate) enum Kind {
 }
 
 /// A sync under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Requester {
     pub(super) provider: AddrVec,
     pub(super) kind: Kind,
