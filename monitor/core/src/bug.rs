@@ -130,6 +130,8 @@ bugs! {
     HalfSyncedLoaded,
     /// `service/kv.rs`: a swap looks at the committed revision, not at what the same value has set already.
     SwapIgnoresPending,
+    /// `service/kv.rs`: a swap and a later write of the same value share a revision.
+    RevisionOfTwoValues,
     /// `service/kv.rs`: of several keys in one value the last is left out.
     BatchDropsLast,
     /// `service/kv.rs`: removals are missing in what subscribers are told.
@@ -166,6 +168,7 @@ impl Bug {
                 | Self::HalfSyncedServed
                 | Self::HalfSyncedLoaded
                 | Self::SwapIgnoresPending
+                | Self::RevisionOfTwoValues
                 | Self::BatchDropsLast
                 | Self::RemovalNotTold
                 | Self::LearnersNotRefreshed

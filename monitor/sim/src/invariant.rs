@@ -206,7 +206,6 @@ impl Invariants {
             Box::<promises::Promises>::default(),
             Box::<ballots::Ballots>::default(),
             Box::<phase_one::PhaseOne>::default(),
-            Box::<votes::Votes>::default(),
             Box::<memory::Memory>::default(),
             Box::<agreement::Agreement>::default(),
             Box::<no_gaps::NoGaps>::default(),
@@ -228,6 +227,10 @@ impl Invariants {
         if !services {
             // A peon passes on answers of the leader to what its own store does not show yet.
             list.push(Box::<fresh_reads::FreshReads>::default());
+        }
+        if !stock {
+            // Stock monitors acknowledge a better candidate in the same epoch.
+            list.push(Box::<votes::Votes>::default());
         }
         if services && !stock {
             list.push(Box::<applied_once::Twice>::default());

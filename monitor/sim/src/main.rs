@@ -11,7 +11,7 @@ use mon_sim::fault::Class;
 use mon_sim::mode::Mode;
 use mon_sim::run::{Report, keep_panics};
 
-#[derive(Parser)]
+#[derive(Clone, Parser)]
 #[command(name = "mon-sim", about = "Whole clusters of the monitor's core in one thread, from one seed")]
 struct Arguments {
     #[command(subcommand)]
@@ -46,7 +46,7 @@ struct Arguments {
     bug: Option<String>,
 }
 
-#[derive(Subcommand)]
+#[derive(Clone, Subcommand)]
 enum Command {
     /// Switch each planted bug on by itself and see that it is found.
     #[cfg(feature = "planted-bugs")]
@@ -245,7 +245,13 @@ fn bugs(arguments: &Arguments) -> ExitCode {
     let mut missed = 0;
     println!("{:<28} {:>6}  found by", "bug", "seeds");
     for (index, bug) in mon_core::bug::Bug::ALL.iter().enumerate() {
+        if arguments.bug.as_ref().is_some_and(|name| *name != format!("{bug:?}")) {
+            continue;
+        }
         let mode = if bug.needs_services() { Mode::Monitor } else { Mode::Consensus };
+        // What is broken in the services shows soon, or with another seed.
+        let arguments =
+            &Arguments { events: arguments.events.min(mode.events_per_bug()), ..arguments.clone() };
         let sum = run_many(arguments, mode, 0..arguments.seeds.max(2000), 1, Some(index as u32));
         match sum.failed.first().and_then(|report| report.violation.as_ref()) {
             Some(found) => println!("{:<28} {:>6}  {}", format!("{bug:?}"), sum.runs, found.invariant),

@@ -39,6 +39,15 @@ impl Mode {
         }
     }
 
+    /// How many events are worth while when a planted bug is looked for.
+    #[must_use]
+    pub fn events_per_bug(self) -> u64 {
+        match self {
+            Self::Consensus => u64::MAX,
+            Self::Monitor => 3_000,
+        }
+    }
+
     /// Runs a plan.
     #[must_use]
     pub fn run(self, plan: Plan, readable: bool) -> Report {

@@ -9,7 +9,7 @@
 //! The revisions are ours. A stock leader does not maintain them, which the checksum gives away; such a key
 //! shows a revision made from its content instead, so that compare-and-swap stays safe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -35,6 +35,8 @@ pub(crate) struct KvService {
     versions: Versions,
     loaded: bool,
     pending: BTreeMap<String, Option<Bytes>>,
+    /// Keys of which somebody is told the revision that this round gives them.
+    promised: BTreeSet<String>,
 }
 
 /// What the key revision of an untracked value is made of: beyond any version, exact in a JSON number.
@@ -55,6 +57,14 @@ impl KvService {
 
     pub(crate) fn version(&self) -> Version {
         self.versions.last
+    }
+
+    /// Whether a write must wait for the next round: a revision that was told to a swap must stay that of its value,
+    /// and all writes of a round have the same.
+    pub(crate) fn must_wait(&self, command: &Command) -> bool {
+        Self::kind(&command.prefix) == Some(Kind::Write)
+            && command.arguments.text("key").is_some_and(|key| self.promised.contains(key))
+            && !bug::is_on(Bug::RevisionOfTwoValues)
     }
 
     pub(crate) fn query(&self, around: &Around<'_>, command: &Command) -> Result<CommandReply, Halt> {
@@ -165,6 +175,7 @@ impl KvService {
             return Ok(Prepared::unchanged(reply));
         }
         let revision = if value.is_some() { next.0 } else { 0 };
+        self.promised.insert(key.into());
         self.pending.insert(key.into(), value);
         Ok(Prepared::changed(CommandReply::output(outcome(revision, true))))
     }
@@ -243,6 +254,7 @@ impl Service for KvService {
 
     fn encode_pending(&mut self, _around: &Around<'_>, value: &mut Transaction) -> Result<(), Halt> {
         let mut pending = std::mem::take(&mut self.pending);
+        self.promised.clear();
         if pending.len() > 1 && bug::is_on(Bug::BatchDropsLast) {
             pending.pop_last();
         }
@@ -270,6 +282,7 @@ impl Service for KvService {
 
     fn drop_pending(&mut self) {
         self.pending.clear();
+        self.promised.clear();
     }
 }
 

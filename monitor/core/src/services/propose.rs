@@ -45,8 +45,7 @@ impl Services {
             if !self.is_wanted(&operation) {
                 continue;
             }
-            let together = bug::is_on(Bug::MembersChangedTogether);
-            if changes_members(&operation) && self.monmap.has_member_change() && !together {
+            if self.must_wait(&operation) {
                 self.queue.push_front(operation);
                 break;
             }
@@ -91,6 +90,13 @@ impl Services {
         }
         self.in_flight = Some(InFlight { proposal, waiters });
         Ok(Some(value))
+    }
+
+    /// Whether an operation does not go well with what this round has prepared already.
+    fn must_wait(&self, operation: &Operation) -> bool {
+        let together = bug::is_on(Bug::MembersChangedTogether);
+        changes_members(operation) && self.monmap.has_member_change() && !together
+            || operation.command.as_ref().is_some_and(|command| self.kv.must_wait(command))
     }
 
     /// Our value is committed and was taken over by [`Services::refresh`]: its operations are answered.

@@ -77,6 +77,26 @@ fn operations_of_a_round_see_those_before_them() {
     assert_eq!(world.reply_to(lost).unwrap().code, -125);
 }
 
+/// Found by the simulator: a later write of the same round had the revision that a swap was told, so that the next
+/// swap overwrote it unseen.
+#[test]
+fn a_revision_that_a_swap_was_told_is_that_of_its_value() {
+    let mut world = World::new();
+    world.commits = false;
+    world.send(&json!({"prefix": "config-key set", "key": "x", "val": "0"}), b"");
+    world.settle();
+    let swap = json!({"prefix": "config-key cas", "key": "k", "expected_version": 0, "val": "1"});
+    let swap = world.send(&swap, b"");
+    world.send(&json!({"prefix": "config-key set", "key": "k", "val": "2"}), b"");
+    world.commits = true;
+    world.commit();
+    world.settle();
+    let told: serde_json::Value = serde_json::from_slice(&world.reply_to(swap).unwrap().output).unwrap();
+    let stat = world.json(json!({"prefix": "config-key stat", "key": "k"}));
+    assert_eq!(stat["text"], "2");
+    assert_ne!(stat["revision"], told["revision"]);
+}
+
 #[test]
 fn compare_and_swap_goes_by_revision_and_notices_foreign_writes() {
     let mut world = World::new();
