@@ -149,6 +149,23 @@ bugs! {
 }
 
 impl Bug {
+    /// Whether it takes more seeds to notice than the gate has time for: looked for by `bugs --mode monitor` alone.
+    #[must_use]
+    pub fn is_rare(self) -> bool {
+        matches!(
+            self,
+            Self::MembersChangedTogether
+                | Self::HalfSyncedServed
+                | Self::HalfSyncedLoaded
+                | Self::SwapIgnoresPending
+                | Self::RevisionOfTwoValues
+                | Self::SameOperationTwice
+                | Self::StaleEpochAccepted
+                | Self::GlobalIdsGivenAgain
+                | Self::LeaseNeverEnds
+        )
+    }
+
     /// Whether it takes the whole monitor to notice it: what it breaks is in the services, or for them alone.
     #[must_use]
     pub fn needs_services(self) -> bool {

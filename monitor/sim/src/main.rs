@@ -245,7 +245,12 @@ fn bugs(arguments: &Arguments) -> ExitCode {
     let mut missed = 0;
     println!("{:<28} {:>6}  found by", "bug", "seeds");
     for (index, bug) in mon_core::bug::Bug::ALL.iter().enumerate() {
-        if arguments.bug.as_ref().is_some_and(|name| *name != format!("{bug:?}")) {
+        let named = arguments.bug.as_ref().map(|name| *name == format!("{bug:?}"));
+        let rare = bug.is_rare() && arguments.mode != Mode::Monitor;
+        if rare && named.is_none() {
+            println!("{:<28} {:>6}  rare: `bugs --mode monitor` looks for it", format!("{bug:?}"), "-");
+        }
+        if !named.unwrap_or(!rare && (bug.needs_services() || arguments.mode == Mode::Consensus)) {
             continue;
         }
         let mode = if bug.needs_services() { Mode::Monitor } else { Mode::Consensus };
