@@ -37,6 +37,10 @@ bugs! {
     AcceptWithGap,
     /// `paxos/begin.rs`: an acceptance for another version counts.
     AcceptOfOtherVersion,
+    /// `paxos/begin.rs`: learners that follow count as if they had accepted.
+    LearnerCounts,
+    /// `consensus/leaving.rs`: one of more than two commits a change of the monmap by itself.
+    SurvivorOfMany,
     /// `paxos/collect.rs`: a promise is not written.
     PromiseNotStored,
     /// `paxos/collect.rs`: a promise leaves before it is on disk.
@@ -72,6 +76,16 @@ bugs! {
     ReadNotAwaitingIndex,
     /// `paxos/read_index.rs`: a new leader answers before the values of earlier terms are settled. Raft, 6.4 step 1.
     ReadBeforeSettled,
+    /// `paxos/read_index.rs`: a confirmation of the round before counts too.
+    ReadByEarlierRound,
+    /// `paxos/lease.rs`: a peon's lease ends by its wall clock alone, which can be set back.
+    LeaseByWallClock,
+    /// `paxos/lease.rs`: a lease never ends by itself.
+    LeaseWithoutEnd,
+    /// `paxos/lease.rs`: accepting a value does not end the lease.
+    LeaseNotRevoked,
+    /// `consensus/quorum.rs`: a new leader does not wait for the leases of those whom it lacks.
+    LeaseWithoutHold,
     /// `paxos/pulse.rs`: a peon acknowledges heartbeats of a leader that it has not promised to.
     AcknowledgeWithoutPromise,
     /// `election.rs`: the election epoch is not stored.
@@ -96,6 +110,16 @@ bugs! {
     SyncForgetsPromises,
     /// `sync/requester.rs`: the provider's promises are taken over as our own.
     SyncCopiesPromises,
+    /// `sync.rs`: the store is wiped when a sync is asked for. Members that sync from each other lose everything.
+    WipeBeforeConsent,
+    /// `sync/provider.rs`: a copy counts from what is committed rather than from what the store shows.
+    ProviderAheadOfStore,
+    /// `sync/marks.rs`: what was accepted before a sync is forgotten.
+    SyncForgetsAccepted,
+    /// `sync/marks.rs`: the value of the floor is not put back.
+    FloorValueDropped,
+    /// `consensus/bootstrap.rs`: a member starts over while the last write of its sync is on its way.
+    SyncEndForgotten,
     /// `probe.rs`: a store that was cut short in a sync takes a peer that has less.
     FloorIgnored,
     /// `services/propose.rs`: an operation is answered when its value is proposed, not when it is chosen. Ack before

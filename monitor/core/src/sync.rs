@@ -12,6 +12,7 @@ use mon_types::addr::AddrVec;
 use mon_types::encode::Encode;
 use mon_types::message::{MMonSync, SyncOp};
 
+use crate::bug::{self, Bug};
 use crate::consensus::{Consensus, Outcome, Role};
 use crate::cx::Cx;
 use crate::effect::{Halt, Level, WriteId};
@@ -41,6 +42,9 @@ impl Consensus {
             Kind::Full => SyncOp::CookieFull,
             Kind::Recent => SyncOp::CookieRecent,
         };
+        if kind == Kind::Full && bug::is_on(Bug::WipeBeforeConsent) {
+            self.wipe(cx)?;
+        }
         let mut ask = MMonSync::new(op, 0);
         ask.last_committed = self.paxos.last_committed();
         self.sync = Some(Requester {
@@ -49,7 +53,7 @@ impl Consensus {
             stage: Stage::Asking,
             start: self.paxos.last_committed(),
             reached: self.paxos.last_committed(),
-            wiped: false,
+            wiped: bug::is_on(Bug::WipeBeforeConsent),
             deadline: cx.now.mono + self.config.sync_timeout,
         });
         cx.out.send(provider, ask, None);

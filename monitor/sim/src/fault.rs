@@ -24,6 +24,8 @@ pub enum Class {
     PauseLeader,
     /// A leader, if there is one, is killed.
     KillLeader,
+    /// A leader is killed, or cut off from some, in the midst of a proposal.
+    Ambush,
     /// Nothing passes from one machine to another; the other way works.
     CutOneWay,
     /// Nothing passes between two machines.
@@ -64,13 +66,14 @@ pub enum Class {
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Kill,
         Self::PowerCut,
         Self::Blackout,
         Self::Pause,
         Self::PauseLeader,
         Self::KillLeader,
+        Self::Ambush,
         Self::CutOneWay,
         Self::CutLink,
         Self::Isolate,

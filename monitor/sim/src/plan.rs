@@ -84,20 +84,29 @@ impl Plan {
         let sync = if slow_disk { (500, rng.random_range(5_000..200_000)) } else { Weather::FAIR.sync };
         let strategies =
             [ElectionStrategy::Classic, ElectionStrategy::Disallow, ElectionStrategy::Connectivity];
+        let mut config = config(&mut rng);
+        let mut menu = Menu::choose(&mut rng);
+        let mut drift_ppm = if rng.random_bool(0.5) { 0 } else { rng.random_range(1..1_000) };
+        config.stock_rule = rng.random_bool(0.12);
+        if config.stock_rule {
+            // Leases rest on clocks that run alike, and on nothing being under way for longer than a lease.
+            drift_ppm = 0;
+            menu.length_max = menu.length_max.min(Duration::from_secs(4));
+        }
         Self {
             seed,
             voters,
             spares: rng.random_range(0..3),
-            config: config(&mut rng),
+            config,
             strategy: strategies[rng.random_range(0..3)],
             weather: Weather { delay, sync, write: Weather::FAIR.write },
             as_bytes: rng.random_bool(0.15),
-            drift_ppm: if rng.random_bool(0.5) { 0 } else { rng.random_range(1..1_000) },
+            drift_ppm,
             clients: rng.random_range(1..7),
             keys: rng.random_range(1..6),
             guests: 0,
             rest: Duration::from_millis(rng.random_range(10..400)),
-            menu: Menu::choose(&mut rng),
+            menu,
             events,
             skipped: BTreeSet::new(),
             faults_max: u64::MAX,

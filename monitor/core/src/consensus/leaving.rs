@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use mon_types::id::Rank;
 
+use crate::bug::{self, Bug};
 use crate::consensus::{Consensus, Role};
 use crate::cx::Cx;
 use crate::effect::{Halt, Level};
@@ -80,14 +81,14 @@ impl Consensus {
     pub(super) fn survivor_deadline(&self) -> Option<Duration> {
         let out = self.role == Role::Probing && !self.exited && !self.marks.must_sync();
         let (Some(since), Some(me), true) = (self.outside_since, self.members.me(), out) else { return None };
-        if self.members.size() != 2 || !self.paxos.is_on_disk() {
+        if self.members.size() != 2 && !bug::is_on(Bug::SurvivorOfMany) || !self.paxos.is_on_disk() {
             return None;
         }
         let map = self.paxos.accepted_map()?;
         let ours = self.members.monmap();
         let stays = |rank| ours.name_of(rank).is_some_and(|name| map.rank_of(name).is_some());
-        let (_, other) = self.members.others().next()?;
-        if map.epoch != ours.epoch.next() || !stays(me) || map.rank_of(&other.name).is_some() {
+        let (_, other) = self.members.others().find(|(rank, _)| !stays(*rank))?;
+        if map.epoch != ours.epoch.next() || !stays(me) {
             return None;
         }
         let leases = self.config.lease_ack_timeout + self.config.lease;

@@ -157,7 +157,12 @@ impl Paxos {
 
     fn maybe_chosen(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
         let Phase::Proposing(proposal) = &self.phase else { return Ok(()) };
-        if !proposal.requirement.is_met_by(&proposal.accepted) {
+        let mut accepted = proposal.accepted.clone();
+        if bug::is_on(Bug::LearnerCounts) {
+            let ranks = self.term.iter().flat_map(|term| term.addrs.keys().copied());
+            accepted.extend(ranks.take(self.followers.addrs().count()));
+        }
+        if !proposal.requirement.is_met_by(&accepted) {
             return Ok(());
         }
         let value = [(proposal.version, proposal.value.clone())].into();

@@ -44,6 +44,9 @@ impl Lease {
     }
 
     pub(super) fn revoke(&mut self) {
+        if bug::is_on(Bug::LeaseNotRevoked) {
+            return;
+        }
         self.wall_end = None;
         self.end = Duration::ZERO;
     }
@@ -67,7 +70,9 @@ impl Paxos {
         if term.is_leader() {
             return self.settled && (cx.now.mono < self.lease.end || term.quorum.len() == 1);
         }
-        self.lease.wall_end.is_some_and(|end| cx.now.wall < end) && cx.now.mono < self.lease.end
+        let endless = bug::is_on(Bug::LeaseWithoutEnd);
+        let by_wall = self.lease.wall_end.is_some_and(|end| cx.now.wall < end || endless);
+        by_wall && (cx.now.mono < self.lease.end || endless || bug::is_on(Bug::LeaseByWallClock))
     }
 
     /// Leader: lets the peons read on.

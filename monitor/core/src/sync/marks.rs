@@ -95,7 +95,7 @@ impl SyncMarks {
                 None => write.erase(PREFIX, FLOOR_VALUE),
             }
         }
-        if let Some(accepted) = accepted {
+        if let Some(accepted) = accepted.filter(|_| !bug::is_on(Bug::SyncForgetsAccepted)) {
             write.put_u64(PREFIX, ACCEPTED_V, accepted.version.0);
             write.put_u64(PREFIX, ACCEPTED_PN, accepted.pn.0);
             write.put(PREFIX, ACCEPTED, accepted.value.clone());
@@ -111,7 +111,11 @@ impl SyncMarks {
     /// It is done, up to `last`, or one further where we know the value. An accepted value that is not decided yet
     /// is put back.
     pub(super) fn end(&mut self, write: &mut Transaction, mut last: Version) -> Result<(), StoreError> {
-        if let Some(value) = self.floor_value.take().filter(|_| self.floor == last.next()) {
+        if let Some(value) = self
+            .floor_value
+            .take()
+            .filter(|_| self.floor == last.next() && !bug::is_on(Bug::FloorValueDropped))
+        {
             last = self.floor;
             log::put_committed(write, last, value)?;
         }

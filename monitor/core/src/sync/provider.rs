@@ -79,6 +79,7 @@ impl Provider {
         let cookie = (u64::from(epoch.0) << 24) + self.count;
         let sent = match kind {
             // What the store view shows; later values are sent one by one and applied again at the end.
+            Kind::Full if bug::is_on(Bug::ProviderAheadOfStore) => paxos.last_committed(),
             Kind::Full => paxos.applied(),
             Kind::Recent => have,
         };

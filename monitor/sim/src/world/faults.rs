@@ -22,6 +22,11 @@ pub(super) enum Repair {
     Resume(usize),
     Mend(Vec<Link>),
     Unclog(Link),
+    /// Waits for a leader with a value in flight.
+    Ambush {
+        until: Duration,
+        end: Duration,
+    },
     Enter(usize),
     /// A machine that is gone for good must leave the monmap, if anybody will hear of it.
     Replace {
@@ -69,6 +74,11 @@ impl<P: Process> World<P> {
         match class {
             Class::Kill => self.strike_down(node, false, end),
             Class::KillLeader => leader.is_some_and(|leader| self.strike_down(leader, rng.random(), end)),
+            Class::Ambush => {
+                let until = self.now + Duration::from_secs(2);
+                self.plan_for(self.now, Happening::Repair(Repair::Ambush { until, end: until.max(end) }));
+                leader.is_some()
+            }
             Class::PowerCut => self.strike_down(node, true, end),
             Class::Blackout => {
                 let mut any = false;
@@ -164,6 +174,29 @@ impl<P: Process> World<P> {
         }
     }
 
+    /// What some have accepted and others have not is what later leaders must deal with.
+    fn ambush(&mut self, until: Duration, end: Duration) {
+        let busy = |node: &Node<P>| {
+            node.core().is_some_and(|core| core.consensus().paxos_state().starts_with("updating"))
+        };
+        let Some(leader) = self.leader().filter(|leader| busy(&self.nodes[*leader])) else {
+            if self.now < until {
+                let again = self.now + Duration::from_micros(self.rng.random_range(100..1000));
+                self.plan_for(again, Happening::Repair(Repair::Ambush { until, end }));
+            }
+            return;
+        };
+        let count = self.nodes.len();
+        if self.rng.random_bool(0.5) {
+            let power = self.rng.random();
+            self.strike_down(leader, power, end);
+        } else {
+            let others: Vec<usize> = (0..count).filter(|n| *n != leader).collect();
+            let cut = others.into_iter().filter(|_| self.rng.random_bool(0.7)).collect::<Vec<_>>();
+            self.cut(cut.into_iter().flat_map(|other| both(leader, other)).collect(), end);
+        }
+    }
+
     fn strike_down(&mut self, node: usize, power: bool, until: Duration) -> bool {
         if self.nodes[node].process.is_none() {
             return false;
@@ -214,6 +247,8 @@ impl<P: Process> World<P> {
             Repair::Unclog(link) => {
                 self.net.clogged.remove(&link);
             }
+            Repair::Ambush { .. } if self.calm => {}
+            Repair::Ambush { until, end } => self.ambush(until, end),
             Repair::Enter(node) => {
                 self.ask(node, Request::Order(Order::QuorumEnter));
             }
