@@ -76,16 +76,8 @@ bugs! {
     ReadNotAwaitingIndex,
     /// `paxos/read_index.rs`: a new leader answers before the values of earlier terms are settled. Raft, 6.4 step 1.
     ReadBeforeSettled,
-    /// `paxos/read_index.rs`: a confirmation of the round before counts too.
-    ReadByEarlierRound,
-    /// `paxos/lease.rs`: a peon's lease ends by its wall clock alone, which can be set back.
-    LeaseByWallClock,
-    /// `paxos/lease.rs`: a lease never ends by itself.
-    LeaseWithoutEnd,
     /// `paxos/lease.rs`: accepting a value does not end the lease.
     LeaseNotRevoked,
-    /// `consensus/quorum.rs`: a new leader does not wait for the leases of those whom it lacks.
-    LeaseWithoutHold,
     /// `paxos/pulse.rs`: a peon acknowledges heartbeats of a leader that it has not promised to.
     AcknowledgeWithoutPromise,
     /// `election.rs`: the election epoch is not stored.
@@ -114,8 +106,6 @@ bugs! {
     WipeBeforeConsent,
     /// `sync/provider.rs`: a copy counts from what is committed rather than from what the store shows.
     ProviderAheadOfStore,
-    /// `sync/marks.rs`: what was accepted before a sync is forgotten.
-    SyncForgetsAccepted,
     /// `sync/marks.rs`: the value of the floor is not put back.
     FloorValueDropped,
     /// `consensus/bootstrap.rs`: a member starts over while the last write of its sync is on its way.

@@ -127,7 +127,7 @@ impl Consensus {
     /// to read. A peon may for a lease; a stock leader renews its own until it misses acknowledgements. Those
     /// whose processes are gone read nothing.
     fn lease_hold(&self, cx: &Cx<'_>, term: &Term) -> Option<Duration> {
-        if term.rule == Rule::Majority || !self.joined_before || bug::is_on(Bug::LeaseWithoutHold) {
+        if term.rule == Rule::Majority || !self.joined_before {
             return None;
         }
         let missing = term.addrs.iter().filter(|(rank, _)| !term.quorum.contains(rank));

@@ -70,9 +70,7 @@ impl Paxos {
         if term.is_leader() {
             return self.settled && (cx.now.mono < self.lease.end || term.quorum.len() == 1);
         }
-        let endless = bug::is_on(Bug::LeaseWithoutEnd);
-        let by_wall = self.lease.wall_end.is_some_and(|end| cx.now.wall < end || endless);
-        by_wall && (cx.now.mono < self.lease.end || endless || bug::is_on(Bug::LeaseByWallClock))
+        self.lease.wall_end.is_some_and(|end| cx.now.wall < end) && cx.now.mono < self.lease.end
     }
 
     /// Leader: lets the peons read on.

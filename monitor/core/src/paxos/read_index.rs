@@ -101,8 +101,7 @@ impl Paxos {
     /// Leader: ends the round once a majority has acknowledged it, we included.
     pub(super) fn check_read_round(&mut self, cx: &mut Cx<'_>) {
         let (Some(term), Some(running)) = (&self.term, &self.reads.running) else { return };
-        let earlier = u64::from(bug::is_on(Bug::ReadByEarlierRound));
-        let acknowledged = self.pulse.acknowledged(running.round - earlier) + 1;
+        let acknowledged = self.pulse.acknowledged(running.round) + 1;
         if acknowledged < term.majority() && !bug::is_on(Bug::ReadWithoutRound) {
             return;
         }

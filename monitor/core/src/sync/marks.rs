@@ -95,7 +95,7 @@ impl SyncMarks {
                 None => write.erase(PREFIX, FLOOR_VALUE),
             }
         }
-        if let Some(accepted) = accepted.filter(|_| !bug::is_on(Bug::SyncForgetsAccepted)) {
+        if let Some(accepted) = accepted {
             write.put_u64(PREFIX, ACCEPTED_V, accepted.version.0);
             write.put_u64(PREFIX, ACCEPTED_PN, accepted.pn.0);
             write.put(PREFIX, ACCEPTED, accepted.value.clone());
