@@ -65,9 +65,12 @@ pub enum Step {
     Change(usize),
 }
 
+/// What is on its way on a link, with a hash of each.
+type Queue = VecDeque<(u64, Arc<Item>)>;
+
 #[derive(Debug, Clone)]
 enum Item {
-    Message(Envelope),
+    Message(Box<Envelope>),
     Down,
     Up,
 }
@@ -77,7 +80,7 @@ enum Item {
 pub struct State {
     members: Vec<Arc<Member>>,
     fingerprints: Vec<u64>,
-    links: BTreeMap<(usize, usize), VecDeque<(u64, Arc<Item>)>>,
+    links: BTreeMap<(usize, usize), Queue>,
     budget: Budget,
     changes: Arc<Vec<Change>>,
     requests: u64,
@@ -256,7 +259,7 @@ impl State {
         let Some((_, item)) = item else { return };
         let peer = addrs(from);
         let event = match item.as_ref() {
-            Item::Message(message) => Event::PeerMessage { peer, message: message.clone() },
+            Item::Message(message) => Event::PeerMessage { peer, message: Envelope::clone(message) },
             Item::Down => Event::PeerDown { peer },
             Item::Up => Event::PeerConnected { peer, features: u64::MAX },
         };
@@ -302,7 +305,7 @@ impl State {
         for (to, message) in done.sends {
             let to = (0..self.members.len()).find(|other| addrs(*other) == to);
             if let Some(to) = to.filter(|to| *to != index) {
-                self.push((index, to), Item::Message(message));
+                self.push((index, to), Item::Message(Box::new(message)));
             }
         }
         self.fingerprints[index] = self.members[index].fingerprint();
