@@ -126,7 +126,7 @@ fn disturb(
 fn check(history: &[Operation]) -> Result<()> {
     let mut all = History::default();
     history.iter().for_each(|operation| all.push(*operation));
-    all.check().map_err(|(key, found)| {
+    all.check(|_| false).map_err(|(key, found)| {
         anyhow::anyhow!(
             "{} is not linearizable: {} operations can be ordered, then nothing explains {:?}",
             load::name(key),
