@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::report::{Report, Track};
-use crate::{crds, interop, native, nemesis, sim, tidy};
+use crate::{crds, interop, k8s, native, nemesis, sim, tidy};
 
 /// The crates that link RocksDB; left out where it cannot be installed.
 const NATIVE: [&str; 3] = ["mon-rocksdb", "mon-daemon", "mon-nemesis"];
@@ -33,6 +33,10 @@ pub(crate) fn test(with_interop: bool, report: &mut Report) -> Result<()> {
         tracks.push(("nemesis", Box::new(|report| nemesis::nemesis(&[], report))));
     }
     report.beside(tracks);
+    // By itself: it measures times, and five nodes are enough for a small machine.
+    if native {
+        k8s::gate(report)?;
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::gate::cargo;
 use crate::native::{self, on_path};
 use crate::report::Report;
-use crate::{image, place, stock};
+use crate::{chart, image, place, stock};
 
 /// Where the versions of what is built are pinned.
 const PINS: &str = "tests/k8s/programs";
@@ -29,13 +29,24 @@ const PROGRAMS: [(&str, &str, &str); 8] = [
 /// The release of stock Ceph whose command line is used.
 const RELEASE: u8 = 18;
 
+/// The gate's part: the chart, and every scenario on a cluster of our own, whatever `KUBECONFIG` says.
+pub(crate) fn gate(report: &mut Report) -> Result<()> {
+    provide(report)?;
+    chart::chart(false, report)?;
+    run(&["test".to_owned()], false, report)
+}
+
 /// Runs a command of the harness: `up`, `down`, `status`, `test`, ... ; `programs` only builds.
 pub(crate) fn k8s(arguments: &[String], report: &mut Report) -> Result<()> {
+    let existing = std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty());
+    run(arguments, existing, report)
+}
+
+fn run(arguments: &[String], existing: bool, report: &mut Report) -> Result<()> {
     let verb = arguments.first().map_or("--help", String::as_str);
     if verb == "programs" {
         return provide(report);
     }
-    let existing = std::env::var_os("KUBECONFIG").is_some();
     let heavy = matches!(verb, "up" | "test" | "demo");
     let mut image = None;
     if heavy {
@@ -59,6 +70,9 @@ pub(crate) fn k8s(arguments: &[String], report: &mut Report) -> Result<()> {
     harness.arg("--plugins").arg(place::target_of(&profile()));
     harness.args(image.map(|path| [OsString::from("--image"), path.into()]).into_iter().flatten());
     harness.args(arguments);
+    if !existing {
+        harness.env_remove("KUBECONFIG");
+    }
     if verb == "test" {
         report.tests("kubernetes", &mut harness);
     } else {
