@@ -10,7 +10,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock::Clock;
 
@@ -29,6 +29,7 @@ const LASTS: Duration = Duration::from_secs(15);
 /// Whoever could not renew for so long stops working, well before another may begin.
 const GIVES_UP: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(2);
+const RENEW: Duration = Duration::from_secs(5);
 
 impl Election {
     /// The election by the Lease of this name.
@@ -52,10 +53,20 @@ impl Election {
     /// Keeps the lease; returns when it is lost.
     pub(crate) async fn keep(&mut self) {
         let mut renewed = Instant::now();
+        let mut pause = RENEW;
         loop {
-            sleep(RETRY).await;
-            match self.attempt().await {
-                Ok(Held::Ours) => renewed = Instant::now(),
+            sleep(pause).await;
+            // An API server that says nothing must not let us work on without the lease.
+            let attempt = match timeout(RETRY, self.attempt()).await {
+                Ok(attempt) => attempt,
+                Err(_) => Ok(Held::Unclear),
+            };
+            match attempt {
+                Ok(Held::Ours) => {
+                    renewed = Instant::now();
+                    pause = RENEW;
+                    continue;
+                }
                 Ok(Held::Others) => return,
                 Ok(Held::Unclear) if renewed.elapsed() < GIVES_UP => {}
                 Ok(Held::Unclear) => return,
@@ -65,6 +76,7 @@ impl Election {
                 }
                 Err(error) => tracing::warn!(%error, "the lease could not be renewed; trying again"),
             }
+            pause = RETRY;
         }
     }
 

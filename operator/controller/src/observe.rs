@@ -48,10 +48,17 @@ impl Worker {
         let mut sets = BTreeMap::new();
         for (name, mut fact) in stateful_sets {
             if let Some(address) = address_of(&name) {
-                fact.revision_wanted = build::revision(&scene, &name, &fsid, &address);
+                let of = (cluster.generation(), image.clone(), fsid.clone(), address);
+                let known = self.memory.revisions.get(&name).filter(|(known, _)| *known == of);
+                fact.revision_wanted = match known {
+                    Some((_, revision)) => revision.clone(),
+                    None => build::revision(&scene, &name, &of.2, &of.3),
+                };
+                self.memory.revisions.insert(name.clone(), (of, fact.revision_wanted.clone()));
             }
             sets.insert(name, fact);
         }
+        self.memory.revisions.retain(|name, _| sets.contains_key(name));
         let now = self.now();
         let behind = self.tools.watches.behind();
         Ok(Observation {

@@ -77,7 +77,16 @@ impl Worker {
     /// One round.
     async fn round(&mut self) -> Result<Next, Error> {
         // Live: a decision on an old status could begin an operation a second time.
-        let Some(object) = self.read_cluster().await? else { return Ok(Next::Gone) };
+        let Some(object) = self.read_cluster().await? else {
+            // However late the watch is: whoever begins anew for it would find the same.
+            let clusters = &self.tools.watches.clusters;
+            if let Some(uid) =
+                clusters.get(self.namespace(), self.name()).and_then(|known| known.metadata.uid.clone())
+            {
+                clusters.forget(&uid);
+            }
+            return Ok(Next::Gone);
+        };
         let cluster = match ValidatedCluster::try_from(&object) {
             Ok(cluster) => cluster,
             Err(invalid) => match without_spec(&object) {

@@ -28,6 +28,15 @@ struct Held<K> {
     /// The watch that told of it; none for what we wrote.
     from: Option<usize>,
     written: Option<Instant>,
+    /// Since when a list lacks it, which may be behind what we wrote.
+    unlisted: Option<Instant>,
+}
+
+impl<K> Held<K> {
+    /// A list that lacks it was right, if nothing else has been heard meanwhile.
+    fn is_there(&self) -> bool {
+        self.unlisted.is_none_or(|since| since.elapsed() < LISTS_LAG_MAX)
+    }
 }
 
 /// Namespace (empty for none) and name.
@@ -57,17 +66,16 @@ impl<K> Default for Shelf<K> {
 impl<K: Resource<DynamicType = ()> + Clone> Shelf<K> {
     /// The object with this name.
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        self.lock().objects.get(&(namespace.to_owned(), name.to_owned())).map(|held| held.object.clone())
+        let inner = self.lock();
+        let held = inner.objects.get(&(namespace.to_owned(), name.to_owned())).filter(|held| held.is_there());
+        held.map(|held| held.object.clone())
     }
 
     /// Objects that fit, in order.
     pub fn filter(&self, fits: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
-        self.lock()
-            .objects
-            .values()
-            .filter(|held| fits(&held.object))
-            .map(|held| held.object.clone())
-            .collect()
+        let inner = self.lock();
+        let there = inner.objects.values().filter(|held| held.is_there() && fits(&held.object));
+        there.map(|held| held.object.clone()).collect()
     }
 
     /// We have written an object; this is what the API server made of it.
@@ -118,7 +126,7 @@ impl<K: Resource<DynamicType = ()> + Clone> Inner<K> {
         if newest {
             let written = written.or_else(|| self.objects.get(&key).and_then(|held| held.written));
             let from = from.or_else(|| self.objects.get(&key).and_then(|held| held.from));
-            self.objects.insert(key, Held { object: Arc::new(object), from, written });
+            self.objects.insert(key, Held { object: Arc::new(object), from, written, unlisted: None });
         }
     }
 
@@ -131,9 +139,11 @@ impl<K: Resource<DynamicType = ()> + Clone> Inner<K> {
     fn replace(&mut self, watch: usize, list: Vec<K>) {
         let listed: Vec<Key> = list.iter().map(key_of).collect();
         self.objects.retain(|key, held| {
-            let recent = held.written.is_some_and(|at| at.elapsed() < LISTS_LAG_MAX);
-            let other = held.from.is_some_and(|from| from != watch);
-            recent || other || listed.contains(key)
+            if listed.contains(key) || held.from.is_some_and(|from| from != watch) {
+                return true;
+            }
+            held.unlisted = held.unlisted.or_else(|| Some(Instant::now()));
+            held.written.is_some_and(|at| at.elapsed() < LISTS_LAG_MAX)
         });
         for object in list {
             self.put(object, Some(watch), None);
@@ -191,6 +201,21 @@ mod tests {
             shelf.take(0, event);
         }
         assert_eq!(shown(&shelf), None);
+    }
+
+    /// It went while we were told nothing, and a list says so: it must not stay for ever.
+    #[tokio::test(start_paused = true)]
+    async fn what_we_wrote_and_a_list_lacks_goes_in_the_end() {
+        let shelf = Shelf::default();
+        shelf.wrote(object("x", 7));
+        for event in [Event::Init, Event::InitDone] {
+            shelf.take(0, event);
+        }
+        assert!(shown(&shelf).is_some());
+        tokio::time::advance(LISTS_LAG_MAX).await;
+        assert!(shown(&shelf).is_none() && shelf.filter(|_| true).is_empty());
+        shelf.take(0, Event::Apply(object("x", 8)));
+        assert!(shown(&shelf).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -54,11 +54,16 @@ pub(crate) struct Memory {
     pub(crate) committed: Option<Committed>,
     /// Members whose address the API server refused.
     pub(crate) refused: BTreeSet<MemberName>,
+    /// Revisions of members' pods, with what they were made from.
+    pub(crate) revisions: BTreeMap<MemberName, (RevisionOf, String)>,
     /// What people were told, and when.
     pub(crate) told: BTreeMap<String, Instant>,
     /// Storage classes that let claims grow, as of when.
     pub(crate) expandable: BTreeMap<String, (Instant, bool)>,
 }
+
+/// Generation of the spec, image, fsid, address: everything that a revision depends on.
+pub(crate) type RevisionOf = (i64, String, String, String);
 
 /// For so long a Secret that was read counts.
 const SECRET_KEPT: Duration = Duration::from_secs(30);

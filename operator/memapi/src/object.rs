@@ -11,8 +11,23 @@ pub(crate) struct Key {
     pub(crate) name: String,
 }
 
+/// What is at a path of plain keys and indices, as `/a/b/0`. `Value::pointer` makes a string of every key.
+pub(crate) trait Look {
+    fn look(&self, path: &str) -> Option<&Value>;
+}
+
+impl Look for Value {
+    fn look(&self, path: &str) -> Option<&Value> {
+        path.split('/').skip(1).try_fold(self, |inner, key| match inner {
+            Self::Object(map) => map.get(key),
+            Self::Array(list) => list.get(key.parse::<usize>().ok()?),
+            _ => None,
+        })
+    }
+}
+
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    object.look(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 pub(crate) fn uid(object: &Value) -> &str {
@@ -25,18 +40,18 @@ pub(crate) fn namespace(object: &Value) -> &str {
 
 pub(crate) fn label<'a>(object: &'a Value, label: &str) -> &'a str {
     object
-        .pointer("/metadata/labels")
+        .look("/metadata/labels")
         .and_then(|labels| labels.get(label))
         .and_then(Value::as_str)
         .unwrap_or_default()
 }
 
 pub(crate) fn is_deleted(object: &Value) -> bool {
-    object.pointer("/metadata/deletionTimestamp").is_some()
+    object.look("/metadata/deletionTimestamp").is_some()
 }
 
 pub(crate) fn array<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
-    object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    object.look(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 pub(crate) fn finalizers(object: &Value) -> Vec<&str> {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::object::Look;
 use serde_json::Value;
 
 /// The monitors of one cluster.
@@ -284,7 +285,7 @@ pub(crate) fn socket(address: &str) -> String {
 fn option(config: &Value, name: &str) -> String {
     let short = name.strip_prefix("mon_").unwrap_or(name);
     let pointers = [format!("/{name}"), format!("/mon/{short}")];
-    let found = pointers.iter().find_map(|pointer| config.pointer(pointer));
+    let found = pointers.iter().find_map(|pointer| config.look(pointer));
     match found {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),

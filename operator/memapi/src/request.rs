@@ -67,6 +67,12 @@ impl Request {
         self.method != "GET"
     }
 
+    /// Whether it can touch a monitor or its store. What only tells others something cannot.
+    pub(crate) fn can_harm(&self) -> bool {
+        !matches!(self.kind.plural, "events" | "leases" | "configmaps" | "secrets")
+            && self.subresource != "status"
+    }
+
     /// For people.
     pub(crate) fn shown(&self) -> String {
         let Self { method, kind, name, subresource, .. } = self;

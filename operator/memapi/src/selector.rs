@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::object::{label, text};
+use crate::object::{Look, label, text};
 
 /// Whether an object fits `a=b,c!=d,e,!f`, `g in (h,i)`.
 pub(crate) fn labels_match(object: &Value, selector: &str) -> bool {
@@ -45,8 +45,7 @@ fn split(selector: &str) -> Vec<&str> {
 }
 
 fn label_matches(object: &Value, term: &str) -> bool {
-    let exists =
-        |key: &str| object.pointer("/metadata/labels").is_some_and(|labels| labels.get(key).is_some());
+    let exists = |key: &str| object.look("/metadata/labels").is_some_and(|labels| labels.get(key).is_some());
     if let Some(key) = term.strip_prefix('!') {
         return !exists(key);
     }

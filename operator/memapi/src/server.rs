@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::kind::{PDBS, PODS, SERVICES};
-use crate::object::{self, array, at, set, text};
+use crate::object::{self, Look, set, text};
 use crate::request::Request;
 use crate::selector::{fields_match, labels_match};
 use crate::store::{Part, Refused, Store};
@@ -123,15 +123,15 @@ fn patch(state: &mut State, request: &Request, part: Part) -> Answer {
 fn scale(state: &mut State, request: &Request) -> Answer {
     let key = Store::key(request.kind, &request.namespace, &request.name);
     if request.method != "GET" {
-        let replicas = request.body.pointer("/spec/replicas").cloned().unwrap_or_default();
+        let replicas = request.body.look("/spec/replicas").cloned().unwrap_or_default();
         state.store.merge(request.kind, &key, Part::Main, &json!({"spec": {"replicas": replicas}}))?;
     }
     let object = state.store.get(&key).ok_or_else(|| Refused::not_found(&key))?;
     let scale = json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1",
         "metadata": object.get("metadata"),
-        "spec": {"replicas": object.pointer("/spec/replicas")},
-        "status": {"replicas": object.pointer("/status/replicas").cloned().unwrap_or_else(|| json!(0))},
+        "spec": {"replicas": object.look("/spec/replicas")},
+        "status": {"replicas": object.look("/status/replicas").cloned().unwrap_or_else(|| json!(0))},
     });
     Ok((200, scale))
 }
@@ -157,7 +157,7 @@ pub(crate) fn evict(state: &mut State, namespace: &str, name: &str, body: &Value
 
 /// Whether a budget, or anything with `spec.selector.matchLabels`, is for a pod.
 pub(crate) fn selects(owner: &Value, pod: &Value) -> bool {
-    let labels = owner.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+    let labels = owner.look("/spec/selector/matchLabels").and_then(Value::as_object);
     labels.is_some_and(|labels| {
         labels.iter().all(|(key, value)| value.as_str() == Some(object::label(pod, key)))
     })
@@ -176,7 +176,7 @@ pub(crate) fn disruptions_allowed(state: &State, budget: &Value) -> u64 {
     let healthy =
         pods.iter().filter(|pod| object::condition(pod, "Ready") == "True" && !object::is_deleted(pod));
     let healthy = healthy.count() as u64;
-    let wanted = match (budget.pointer("/spec/minAvailable"), budget.pointer("/spec/maxUnavailable")) {
+    let wanted = match (budget.look("/spec/minAvailable"), budget.look("/spec/maxUnavailable")) {
         (Some(min), _) => min.as_u64().unwrap_or(0),
         (None, Some(max)) => expected.saturating_sub(max.as_u64().unwrap_or(0)),
         (None, None) => expected,
@@ -189,15 +189,16 @@ pub(crate) fn show_budget(state: &mut State) {
     let budgets: Vec<_> = state.store.list(PDBS).map(|(key, budget)| (key.clone(), budget.clone())).collect();
     for (key, budget) in budgets {
         let allowed = disruptions_allowed(state, &budget);
+        let generation = budget.look("/metadata/generation").cloned().unwrap_or_default();
+        let known = budget.look("/status/disruptionsAllowed").and_then(Value::as_u64);
+        if known == Some(allowed) && budget.look("/status/observedGeneration") == Some(&generation) {
+            continue;
+        }
         state.store.update(PDBS, &key, |object| {
             set(object, &["status", "disruptionsAllowed"], allowed);
-            let generation = object.pointer("/metadata/generation").cloned().unwrap_or_default();
-            *at(object, &["status", "observedGeneration"]) = generation;
+            set(object, &["status", "observedGeneration"], generation);
             for field in ["currentHealthy", "desiredHealthy", "expectedPods"] {
-                if array(object, "/spec").is_empty() && object.pointer(&format!("/status/{field}")).is_none()
-                {
-                    set(object, &["status", field], 0);
-                }
+                set(object, &["status", field], 0);
             }
         });
     }

@@ -18,6 +18,7 @@ use crate::request;
 use crate::server;
 use crate::store::Refused;
 use crate::watch;
+use crate::world::State;
 
 /// The server as one client sees it.
 #[derive(Clone)]
@@ -74,13 +75,15 @@ impl ApiServer {
             Fate::Done | Fate::AnswerLost | Fate::DiesAfter => {}
         }
         let shown = request.shown();
-        let result = if request.is_write() {
-            self.world.change_as_operator(&shown, |state| {
+        let carry_out = |state: &mut State| {
+            if request.is_write() {
                 state.calls.push(shown.clone());
-                server::answer(state, &request)
-            })
-        } else {
-            self.world.change(|state| server::answer(state, &request))
+            }
+            server::answer(state, &request)
+        };
+        let result = match request.is_write() && request.can_harm() {
+            true => self.world.change_as_operator(&shown, carry_out),
+            false => self.world.change(carry_out),
         };
         match fate {
             Fate::DiesAfter => self.gate.die().await,

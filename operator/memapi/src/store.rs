@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::apply;
 use crate::kind::{Kind, PODS, STATEFUL_SETS};
-use crate::object::{Key, finalizers, is_deleted, set, text, uid};
+use crate::object::{Key, Look, finalizers, is_deleted, set, text, uid};
 
 /// Something that happened to an object.
 #[derive(Debug, Clone)]
@@ -209,7 +209,7 @@ impl Store {
         for (field, actual) in
             [("uid", uid(&present)), ("resourceVersion", text(&present, "/metadata/resourceVersion"))]
         {
-            let wanted = options.pointer("/preconditions").map_or("", |it| text(it, &format!("/{field}")));
+            let wanted = options.look("/preconditions").map_or("", |it| text(it, &format!("/{field}")));
             if !wanted.is_empty() && wanted != actual {
                 return Err(Refused::conflict(key));
             }
@@ -295,7 +295,7 @@ impl Store {
             return self.objects[key].1.clone();
         }
         if object.get("spec") != present.get("spec") {
-            let generation = present.pointer("/metadata/generation").and_then(Value::as_u64).unwrap_or(1);
+            let generation = present.look("/metadata/generation").and_then(Value::as_u64).unwrap_or(1);
             set(&mut object, &["metadata", "generation"], generation + 1);
         }
         let object = self.put(kind, key, object, What::Modified);
@@ -343,7 +343,7 @@ fn without_identity(config: &Value) -> Value {
 
 fn keep(object: &mut Value, present: &Value, path: &[&str]) {
     let pointer = format!("/{}", path.join("/"));
-    match present.pointer(&pointer) {
+    match present.look(&pointer) {
         Some(value) => set(object, path, value.clone()),
         None => crate::object::unset(object, path),
     }
@@ -353,7 +353,7 @@ fn keep(object: &mut Value, present: &Value, path: &[&str]) {
 fn check_stateful_set(key: &Key, present: &Value, object: &Value) -> Result<(), Refused> {
     for field in ["selector", "serviceName", "volumeClaimTemplates", "podManagementPolicy"] {
         let pointer = format!("/spec/{field}");
-        if present.pointer(&pointer) != object.pointer(&pointer) {
+        if present.look(&pointer) != object.look(&pointer) {
             let text = format!("StatefulSet \"{}\" is invalid: spec.{field}: Forbidden", key.name);
             return Err(Refused::new(422, "Invalid", text));
         }

@@ -97,8 +97,10 @@ impl Watch {
         for change in &history[from..] {
             let due = change.at + self.delay.as_millis() as u64;
             let late_by = due as i64 - (now_ms - EPOCH_MS);
-            if late_by > 0 {
+            if late_by > 0 && self.queue.is_empty() {
                 return Next::Wait(Instant::now() + Duration::from_millis(late_by as u64));
+            } else if late_by > 0 {
+                return Next::Look;
             }
             self.after = change.version;
             let Some(event) = seen(&self.request, change) else { continue };

@@ -11,7 +11,7 @@ use crate::controllers;
 use crate::faults::Gate;
 use crate::kind::{KINDS, Kind, NODES, PVCS};
 use crate::object::{self, Key, set, uid};
-use crate::quorum::Quorum;
+use crate::quorum::{Quorum, View};
 use crate::rules::{self, Standing};
 use crate::store::Store;
 use crate::{Crash, Faults};
@@ -42,12 +42,16 @@ pub(crate) struct State {
     /// What the operator asked for, for people.
     pub(crate) calls: Vec<String>,
     pub(crate) addresses: u64,
+    /// What the controllers saw last: the store's version and the quorum; and how many rounds ago that was.
+    looked: (u64, Option<View>, u32),
     /// The kinds whose every write is refused, with the status: an operator without rights.
     pub(crate) forbidden: BTreeSet<String>,
 }
 
 /// How often the controllers look, in simulated time.
 const STEP: Duration = Duration::from_millis(500);
+/// What depends on time alone is looked at every so many rounds.
+const ROUNDS_IDLE_MAX: u32 = 3;
 /// 2026-01-01T00:00:00Z.
 const BEGAN_S: i64 = 1_767_225_600;
 
@@ -84,7 +88,9 @@ impl World {
     /// The cluster as it is now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot(self.lock().clone())
+        let mut state = self.lock().clone();
+        state.calls.clear();
+        Snapshot(state)
     }
 
     /// A client of its API server; none of its calls fails.
@@ -115,7 +121,7 @@ impl World {
     /// One round of the controllers.
     pub fn step(&self) {
         self.change(|state| {
-            controllers::step(state);
+            state.control();
             let now_ms = state.store.now_ms;
             let lost = state.quorum.step(now_ms, &state.cut_off, &state.dead);
             state.violations.extend(lost);
@@ -345,6 +351,17 @@ pub(crate) fn millis(text: &str) -> u64 {
 }
 
 impl State {
+    /// A round of the controllers, where something has changed, or may have with time.
+    fn control(&mut self) {
+        let (version, view, rounds) = &self.looked;
+        if *version == self.store.version && *view == self.quorum.view && *rounds < ROUNDS_IDLE_MAX {
+            self.looked.2 += 1;
+            return;
+        }
+        controllers::step(self);
+        self.looked = (self.store.version, self.quorum.view.clone(), 0);
+    }
+
     pub(crate) fn address(&mut self, prefix: &str) -> String {
         self.addresses += 1;
         format!("{prefix}.{}.{}", self.addresses / 250, self.addresses % 250 + 1)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::kind::{CONFIG_MAPS, PODS, PVCS, SECRETS};
-use crate::object::{Key, array, is_deleted, set, set_condition, text, uid};
+use crate::object::{Key, Look, array, is_deleted, set, set_condition, text, uid};
 use crate::quorum::Started;
 use crate::store::Store;
 use crate::world::{State, millis};
@@ -48,8 +48,8 @@ fn run(state: &mut State, key: &Key, pod: &Value) {
         state.store.update(PODS, key, |pod| {
             set(pod, &["status", "phase"], "Running");
             set_condition(pod, "Ready", if ready { "True" } else { "False" }, &now);
-            let count = pod.pointer("/status/containerStatuses/0/restartCount").cloned().unwrap_or_else(|| json!(0));
-            let last = pod.pointer("/status/containerStatuses/0/lastState").cloned().unwrap_or_else(|| json!({}));
+            let count = pod.look("/status/containerStatuses/0/restartCount").cloned().unwrap_or_else(|| json!(0));
+            let last = pod.look("/status/containerStatuses/0/lastState").cloned().unwrap_or_else(|| json!({}));
             set(pod, &["status", "containerStatuses"], json!([{
                 "name": "mon", "ready": ready, "started": true, "restartCount": count, "image": "", "imageID": "",
                 "state": {"running": {"startedAt": now}}, "lastState": last,
@@ -82,7 +82,7 @@ fn run(state: &mut State, key: &Key, pod: &Value) {
         Started::Ends(code) => state.store.update(PODS, key, |pod| {
             set(pod, &["status", "phase"], "Running");
             set_condition(pod, "Ready", "False", &now);
-            let count = pod.pointer("/status/containerStatuses/0/restartCount").and_then(Value::as_u64).unwrap_or(0);
+            let count = pod.look("/status/containerStatuses/0/restartCount").and_then(Value::as_u64).unwrap_or(0);
             set(pod, &["status", "containerStatuses"], json!([{
                 "name": "mon", "ready": false, "started": false, "restartCount": count + 1, "image": "", "imageID": "",
                 "state": {"waiting": {"reason": "CrashLoopBackOff", "message": ""}},

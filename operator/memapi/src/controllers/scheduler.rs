@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::kind::{NODES, PODS, PVCS, PVS};
-use crate::object::{array, is_deleted, label, set, text};
+use crate::object::{Look, array, is_deleted, label, set, text};
 use crate::store::Store;
 use crate::world::State;
 
@@ -49,7 +49,7 @@ fn choose(state: &State, pod: &Value) -> Option<String> {
         .store
         .list(NODES)
         .filter(|(key, node)| {
-            let closed = node.pointer("/spec/unschedulable").and_then(Value::as_bool) == Some(true);
+            let closed = node.look("/spec/unschedulable").and_then(Value::as_bool) == Some(true);
             let tainted =
                 array(node, "/spec/taints").iter().any(|taint| text(taint, "/effect").starts_with("No"));
             let home_fits = home.as_ref().is_none_or(|home| *home == key.name);
@@ -91,7 +91,7 @@ fn home_of_volumes(state: &State, pod: &Value) -> Volumes {
 }
 
 fn selected(pod: &Value, node: &Value) -> bool {
-    let wanted = pod.pointer("/spec/nodeSelector").and_then(Value::as_object);
+    let wanted = pod.look("/spec/nodeSelector").and_then(Value::as_object);
     wanted.is_none_or(|wanted| wanted.iter().all(|(key, value)| value.as_str() == Some(label(node, key))))
 }
 

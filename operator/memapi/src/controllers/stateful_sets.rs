@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::{Value, json};
 
 use crate::kind::{PODS, STATEFUL_SETS};
-use crate::object::{Key, condition, is_deleted, set, text, uid};
+use crate::object::{Key, Look, condition, is_deleted, label, set, text, uid};
 use crate::store::Store;
 use crate::world::State;
 
@@ -16,7 +16,7 @@ pub(super) fn step(state: &mut State) {
             continue;
         }
         let pod_key = Store::key(PODS, &key.namespace, &format!("{}-0", key.name));
-        let replicas = owner.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
+        let replicas = owner.look("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
         match state.store.get(&pod_key) {
             None if replicas > 0 => make_pod(state, &owner, &pod_key),
             Some(pod) if replicas == 0 && !is_deleted(pod) => {
@@ -30,7 +30,7 @@ pub(super) fn step(state: &mut State) {
 }
 
 fn make_pod(state: &mut State, owner: &Value, key: &Key) {
-    let template = owner.pointer("/spec/template").cloned().unwrap_or_default();
+    let template = owner.look("/spec/template").cloned().unwrap_or_default();
     let mut pod = json!({"metadata": template.get("metadata"), "spec": template.get("spec")});
     set(&mut pod, &["metadata", "labels", "controller-revision-hash"], revision(owner));
     set(&mut pod, &["metadata", "labels", "statefulset.kubernetes.io/pod-name"], key.name.as_str());
@@ -44,23 +44,32 @@ fn make_pod(state: &mut State, owner: &Value, key: &Key) {
 }
 
 fn show(state: &mut State, key: &Key, pod_key: &Key) {
-    let pod = state.store.get(pod_key).cloned();
+    let (Some(owner), pod) = (state.store.get(key).cloned(), state.store.get(pod_key).cloned()) else {
+        return;
+    };
+    let generation = owner.look("/metadata/generation").cloned().unwrap_or_default();
+    let is_known = owner.look("/status/observedGeneration") == Some(&generation);
+    let newest = if is_known { text(&owner, "/status/updateRevision").to_owned() } else { revision(&owner) };
+    let ready = pod.as_ref().is_some_and(|pod| condition(pod, "Ready") == "True");
+    let is_new = pod.as_ref().is_some_and(|pod| label(pod, "controller-revision-hash") == newest);
+    let counts = [("replicas", pod.is_some()), ("readyReplicas", ready), ("updatedReplicas", is_new)];
+    let status = owner.get("status").cloned().unwrap_or_default();
+    let same =
+        |(field, holds): &(&str, bool)| status.get(*field).and_then(Value::as_u64) == Some(u64::from(*holds));
+    if is_known && counts.iter().all(same) {
+        return;
+    }
     state.store.update(STATEFUL_SETS, key, |owner| {
-        let newest = revision(owner);
-        let ready = pod.as_ref().is_some_and(|pod| condition(pod, "Ready") == "True");
-        let is_new =
-            pod.as_ref().is_some_and(|pod| crate::object::label(pod, "controller-revision-hash") == newest);
-        let generation = owner.pointer("/metadata/generation").cloned().unwrap_or_default();
         set(owner, &["status", "observedGeneration"], generation);
-        set(owner, &["status", "replicas"], u64::from(pod.is_some()));
-        set(owner, &["status", "readyReplicas"], u64::from(ready));
-        set(owner, &["status", "updatedReplicas"], u64::from(is_new));
         set(owner, &["status", "updateRevision"], newest);
+        for (field, holds) in counts {
+            set(owner, &["status", field], u64::from(holds));
+        }
     });
 }
 
 fn revision(owner: &Value) -> String {
     let mut hasher = DefaultHasher::new();
-    owner.pointer("/spec/template").map(Value::to_string).hash(&mut hasher);
+    owner.look("/spec/template").map(Value::to_string).hash(&mut hasher);
     format!("{}-{:010x}", text(owner, "/metadata/name"), hasher.finish() & 0xff_ffff_ffff)
 }

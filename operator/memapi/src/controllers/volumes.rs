@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::kind::{PODS, PVCS, PVS};
-use crate::object::{array, finalizers, is_deleted, set, text, uid};
+use crate::object::{Look, array, finalizers, is_deleted, set, text, uid};
 use crate::store::Store;
 use crate::world::State;
 
@@ -50,7 +50,7 @@ fn bind(state: &mut State) {
         state.store.update(PVCS, &key, |claim| {
             set(claim, &["spec", "volumeName"], name.as_str());
             set(claim, &["status", "phase"], "Bound");
-            let asked = claim.pointer("/spec/resources/requests").cloned().unwrap_or_default();
+            let asked = claim.look("/spec/resources/requests").cloned().unwrap_or_default();
             set(claim, &["status", "capacity"], asked);
         });
     }
