@@ -78,6 +78,8 @@ impl TryFrom<&MonCluster> for ValidatedCluster {
             after.node_deleted <= DAY && after.volume_lost <= DAY,
             "healing.replaceAfter.nodeDeleted and .volumeLost: choose 0s to 24h",
         );
+        let kept = spec.storage.retention.failed_member;
+        require(kept <= Span::minutes(720 * 60), "storage.retention.failedMember: choose 0s to 720h");
         let stall = spec.update.stall_timeout;
         require(Span::minutes(1) <= stall && stall <= DAY, "update.stallTimeout: choose 1m to 24h");
         require(spec.update.min_in_quorum <= Span::minutes(10), "update.minInQuorum: choose up to 10m");
@@ -85,6 +87,9 @@ impl TryFrom<&MonCluster> for ValidatedCluster {
         require(size.is_some_and(|size| size >= 1 << 30), "storage: give at least 1Gi");
         for name in spec.config.keys().filter(|name| OURS.contains(&name.as_str())) {
             require(false, &format!("config.{name}: the operator sets it itself, remove it"));
+        }
+        for name in spec.config.keys().filter(|name| !is_option(name)) {
+            require(false, &format!("config.{name}: write names of options like mon_lease"));
         }
         if let Some(image) = &spec.image {
             require(image.tag.is_none() || image.digest.is_none(), "image: give tag or digest, not both");
@@ -181,6 +186,12 @@ fn is_short_label(name: &str) -> bool {
         && bytes.first().is_some_and(u8::is_ascii_lowercase)
         && bytes.last() != Some(&b'-')
         && bytes.iter().all(|letter| fits(*letter))
+}
+
+/// As the schema's rule has it: `^[a-z][a-z0-9_]{0,63}$`.
+fn is_option(name: &str) -> bool {
+    let fits = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'_';
+    name.len() <= 64 && name.as_bytes().first().is_some_and(u8::is_ascii_lowercase) && name.bytes().all(fits)
 }
 
 /// A quantity of the form that the schema allows, in bytes.

@@ -305,6 +305,13 @@ proptest! {
     }
 }
 
+/// A first monitor that votes already, and whose StatefulSet somebody deleted before its operation had ended.
+#[test]
+fn bootstrap_gives_a_voter_no_role_that_makes_a_store() {
+    let (spec, seen) = damaged(2, &[(4, 5, 0), (35, 1, 28_534)]);
+    check(&spec, &seen).unwrap();
+}
+
 #[test]
 fn random_observations_reach_most_rows() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();

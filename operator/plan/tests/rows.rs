@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use moncluster_api::{MemberName, MonClusterSpec};
-use moncluster_plan::{Action, Decision, Observation, Reason, Requeue, Row, plan};
+use moncluster_plan::{Decision, Observation, Reason, Requeue, Row, plan};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ enum Base {
 struct Expect {
     row: Row,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    action: Option<Action>,
+    action: Option<Value>,
     /// Kind, target, replacement, reason, step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     operation: Option<String>,
@@ -139,7 +139,7 @@ fn expect(decision: &Decision) -> Expect {
         .map(|condition| (condition.kind.clone(), format!("{} {}", condition.status, condition.reason)));
     Expect {
         row: decision.row,
-        action: decision.action.clone(),
+        action: decision.action.as_ref().map(|action| serde_json::to_value(action).unwrap()),
         operation,
         conditions: if decision.row == Row::NotInCharge { BTreeMap::new() } else { conditions.collect() },
         events: decision.events.iter().map(|event| event.reason).collect(),

@@ -27,7 +27,9 @@ pub(super) fn next(p: &mut Planner<'_>, operation: &Operation) -> Choice {
         );
     }
     if !seen.stateful_sets.contains_key(&name) {
-        let action = Action::ApplyStatefulSet { member: name, role: Role::Bootstrap, fsid, address };
+        // Who is seen to vote has made its store, and must never make another.
+        let role = if p.view.is_voter(&name) { Role::Voter } else { Role::Bootstrap };
+        let action = Action::ApplyStatefulSet { member: name, role, fsid, address };
         return p.step(Step::Provision, "starting the monitor", action);
     }
     match p.view.answer(&name) {
