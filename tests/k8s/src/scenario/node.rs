@@ -101,13 +101,9 @@ pub(super) fn wait_replaced(cluster: &Cluster, victim: &Member, patience: Durati
         Ok((gone && cluster.is_full(3)?).then_some(()))
     })
     .with_context(|| cluster.story())?;
-    let status = cluster.status()?;
-    let replaced = |finished: &Value| finished["type"] == "Replace" && finished["result"] == "Succeeded";
-    let history = status["history"].as_array();
-    ensure!(
-        history.into_iter().flatten().any(replaced),
-        "no replacement in the history: {}",
-        status["history"]
-    );
-    Ok(())
+    // The operation goes on for a moment after that: what belonged to the old member is put away.
+    cluster.wait_status("the replacement in the history", patience, |status| {
+        let replaced = |finished: &Value| finished["type"] == "Replace" && finished["result"] == "Succeeded";
+        status["history"].as_array()?.iter().any(replaced).then_some(())
+    })
 }
