@@ -2,6 +2,13 @@
 //! small validator, the rules that need no old object by `ValidatedCluster`, and of all rules that the schema has
 //! them with the sentence that the corpus expects. tests/k8s applies the same files to a real one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::or_fun_call,
+    reason = "helpers of tests are tests"
+)]
+
 #[path = "corpus/schema.rs"]
 mod schema;
 

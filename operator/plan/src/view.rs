@@ -83,7 +83,7 @@ impl<'a> View<'a> {
     fn find_speaker(&self) -> Option<(&'a MemberName, &'a Answer)> {
         let serves = |answer: &Answer| {
             let size = answer.members.iter().filter(|member| member.rank.is_some()).count();
-            answer.ready && answer.quorum.len() >= size / 2 + 1 && answer.leader.is_some()
+            answer.ready && answer.quorum.len() > size / 2 && answer.leader.is_some()
         };
         let key = |(name, answer): &(&MemberName, &Answer)| {
             let leads = answer.state == MonState::Leader;

@@ -5,6 +5,13 @@
 //! voter is touched, no name is used twice, no voter starts with an empty store. From every state on the plan
 //! comes to rest, and wherever the world allows it with as many monitors as were asked for.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::or_fun_call,
+    reason = "helpers of tests are tests"
+)]
+
 #[path = "model/explore.rs"]
 mod explore;
 #[path = "model/observe.rs"]

@@ -1,6 +1,13 @@
 //! The invariants of docs/operator.md on random observations: healthy clusters with any number of damages, most of
 //! them such as never happen together.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::or_fun_call,
+    reason = "helpers of tests are tests"
+)]
+
 #[path = "common/base.rs"]
 mod base;
 
@@ -120,8 +127,8 @@ fn apply(spec: &mut MonClusterSpec, seen: &mut Observation, size: usize, (kind, 
             let extra = base::steady(7);
             let more = base::name(size + 1);
             match number % 3 {
-                0 => drop(seen.claims.insert(more.clone(), extra.claims[&base::name(5)].clone())),
-                1 => drop(seen.services.insert(more.clone(), extra.services[&base::name(5)].clone())),
+                0 => drop(seen.claims.insert(more, extra.claims[&base::name(5)].clone())),
+                1 => drop(seen.services.insert(more, extra.services[&base::name(5)].clone())),
                 _ => {
                     let mut set = extra.stateful_sets[&base::name(5)].clone();
                     set.role = Role::Learner;
@@ -170,7 +177,7 @@ fn operation(seen: &Observation, name: &MemberName, number: u64, then: Moment) -
         step_time: then,
         deadline_time: then.after(Duration::from_secs(900)),
         pod_uid: Some(format!("pod-{name}")),
-        abort: (number % 7 == 0).then(|| "late".into()),
+        abort: number.is_multiple_of(7).then(|| "late".into()),
         message: String::new(),
         summary: format!("{}", seen.status.next_member_index),
     }

@@ -4,6 +4,13 @@
 //! that do not answer), `members` (changes of their status entries) and `observation` (a merge patch).
 //! With `BLESS=1` the expectations are written; commit them only if you understand what changed them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::or_fun_call,
+    reason = "helpers of tests are tests"
+)]
+
 #[path = "common/base.rs"]
 mod base;
 

@@ -20,7 +20,7 @@ pub(super) fn decide(p: &mut Planner<'_>) -> Option<Choice> {
         Ok(request) if last.is_some_and(|last| request.asked <= last.asked) => return None,
         Ok(request) => request,
         Err(error) => {
-            let asked = last.map_or(p.now(), |last| last.asked);
+            let asked = last.map_or_else(|| p.now(), |last| last.asked);
             return Some(refuse(p, asked, text, error.to_string()));
         }
     };

@@ -278,9 +278,9 @@ impl World {
     }
 
     /// Every way in which this fault can strike.
-    pub(crate) fn strike(&self, fault: Fault) -> Vec<World> {
+    pub(crate) fn strike(&self, fault: Fault) -> Vec<Self> {
         let mut worlds = Vec::new();
-        let mut each = |strike: &dyn Fn(&mut World)| {
+        let mut each = |strike: &dyn Fn(&mut Self)| {
             let mut world = self.clone();
             strike(&mut world);
             worlds.push(world);
