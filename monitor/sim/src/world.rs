@@ -169,7 +169,7 @@ impl<P: Process> World<P> {
             Happening::Answered { id, reply } => self.answered(id, &reply),
             Happening::Client { client, after } => self.client(client, after),
             Happening::Guest { guest, turn } => self.guest_turn(guest, turn),
-            Happening::ToGuest { guest, session, word } => self.to_guest(guest, session, *word),
+            Happening::ToGuest { guest, session, word } => self.reaches_guest(guest, session, *word),
             Happening::Fault(fault) => self.inflict(*fault),
             Happening::Repair(repair) => self.repair(repair),
         }

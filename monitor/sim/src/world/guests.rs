@@ -32,7 +32,7 @@ const CALM_PATIENCE: Duration = Duration::from_secs(25);
 /// What reaches a guest.
 #[derive(Debug)]
 pub(super) enum Word {
-    Message(Envelope),
+    Message(Box<Envelope>),
     GlobalId(Option<GlobalId>),
     Closed,
 }
@@ -222,7 +222,7 @@ impl<P: Process> World<P> {
         let (session, word) = match effect {
             Effect::Reply { session, message, .. } => {
                 self.check(|invariants, nodes| invariants.replied(nodes, node, &message));
-                (session, Word::Message(message))
+                (session, Word::Message(Box::new(message)))
             }
             Effect::CloseSession { session } => (session, Word::Closed),
             Effect::GlobalId { request, id } => {
@@ -231,8 +231,9 @@ impl<P: Process> World<P> {
             _ => return,
         };
         let Some(guest) = self.guests.owner(session) else { return };
-        if let Word::Message(Envelope { tid, message: Message::MonCommandAck(ack) }) = &word
-            && let Err(what) = self.guests.judge_leaving(guest, *tid, ack, self.invariants.book())
+        if let Word::Message(envelope) = &word
+            && let Message::MonCommandAck(ack) = &envelope.message
+            && let Err(what) = self.guests.judge_leaving(guest, envelope.tid, ack, self.invariants.book())
         {
             self.violate("acknowledged", format!("{}: {what}", name(node)));
         }
@@ -257,7 +258,7 @@ impl<P: Process> World<P> {
         }
     }
 
-    pub(super) fn to_guest(&mut self, guest: usize, session: SessionId, word: Word) {
+    pub(super) fn reaches_guest(&mut self, guest: usize, session: SessionId, word: Word) {
         if self.guests.owner(session) != Some(guest) {
             return;
         }
@@ -277,7 +278,7 @@ impl<P: Process> World<P> {
                     let text: String = format!("{envelope:?}").chars().take(300).collect();
                     format!("guest {guest} <- {text}")
                 });
-                if let Err((property, what)) = self.take_word(guest, envelope) {
+                if let Err((property, what)) = self.take_word(guest, *envelope) {
                     let (badge, property) = (self.guests.list[guest].badge, property);
                     self.violate(property, format!("guest {guest}, {badge:?}: {what}"));
                 }
