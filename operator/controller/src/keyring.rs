@@ -46,7 +46,7 @@ pub fn administrators_key(keyring: &str) -> Option<Zeroizing<String>> {
 pub fn new_token() -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0u8; 32]);
     rand::rng().fill_bytes(bytes.as_mut());
-    Zeroizing::new(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&*bytes))
+    Zeroizing::new(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(*bytes))
 }
 
 #[cfg(test)]

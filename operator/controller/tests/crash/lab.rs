@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
         loop {
             let crash = crashes.next().copied();
             let faults = if began.elapsed() < TROUBLE { self.faults } else { Faults::default() };
-            let gate = world.gate(random.next(), faults, crash);
+            let gate = world.gate(random.draw(), faults, crash);
             let heal = async {
                 sleep(TROUBLE.saturating_sub(began.elapsed())).await;
                 gate.heal();
