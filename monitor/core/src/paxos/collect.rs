@@ -58,6 +58,19 @@ impl Paxos {
         }
     }
 
+    /// Asks one more time a peon that says, after phase 1, that it has not promised.
+    pub(super) fn ask_promise(&self, cx: &mut Cx<'_>, addrs: &AddrVec) {
+        match &self.phase {
+            Phase::Proposing(_) | Phase::Settling | Phase::Active => {
+                if let Some(m) = self.message(cx, PaxosOp::Collect) {
+                    cx.out.send(addrs, m, None);
+                }
+            }
+            // Phase 1 asks again by itself.
+            Phase::Recovering(_) | Phase::Idle | Phase::Following => {}
+        }
+    }
+
     pub(super) fn self_promised(&mut self, cx: &mut Cx<'_>, pn: Pn) -> Result<(), Halt> {
         let have = (self.log.first(), self.log.last());
         let me = self.term.as_ref().and_then(|term| term.me);
@@ -121,6 +134,11 @@ impl Paxos {
         let (have, last) = ((m.first_committed, m.last_committed), self.log.last());
         match &mut self.phase {
             Phase::Recovering(collect) if m.pn > collect.pn => self.collect(cx, m.pn),
+            // A majority had promised, this one cannot: it promised a higher number to a leader whose term never
+            // came about. Without it we would lead a majority that has no member to spare.
+            Phase::Proposing(_) | Phase::Settling | Phase::Active if m.pn > self.log.accepted_pn() => {
+                self.collect(cx, m.pn)
+            }
             Phase::Recovering(collect) if m.pn == collect.pn => {
                 collect.promised.insert(from, have);
                 if let Some((version, value)) = after.into_iter().next()

@@ -168,6 +168,9 @@ impl Paxos {
         if peon.lag.is_stuck(m.last_committed, last, now, patience) {
             self.share_with(cx, from, m.last_committed)?;
         }
+        if m.round == 0 {
+            self.ask_promise(cx, from);
+        }
         self.check_read_round(cx);
         Ok(())
     }

@@ -5,6 +5,7 @@ use mon_core::consensus::Role;
 use mon_core::effect::Halt;
 use mon_core::event::Event;
 use mon_core::quorum::Order;
+use mon_store::KvStore;
 use mon_types::encode::Encode;
 use mon_types::id::Epoch;
 use mon_types::kv::{KvRead, Transaction};
@@ -366,5 +367,33 @@ fn quorum_exit_of_a_leader_hands_over_first() {
         assert_eq!((c.nodes[0].consensus().role(), c.leader()), (Role::Probing, Some(1)));
         c.order(0, Order::QuorumEnter);
         c.settle_down();
+    }
+}
+
+/// b promised a high number to a leader whose term never came about. a and c make a majority of phase 1 without it;
+/// then c goes, and b must be of use.
+#[test]
+fn a_late_refusal_of_the_number_is_heard_after_phase_one() {
+    for seed in seeds(16) {
+        let mut c = Cluster::new(seed, 3, 3, &Config::default());
+        let mut promise = Transaction::new();
+        promise.put_u64("paxos", "accepted_pn", 90_001);
+        c.nodes[1].store.apply(&[promise], true).unwrap();
+        // Were it there from the first election on, a could not do without its promise.
+        c.start(0);
+        c.start(2);
+        c.run_until("a quorum of two", ms(5000), |c| c.quorum_size() == 2);
+        // With quick disks its refusal and c's promise arrive in either order.
+        c.nodes[0].sync_us = Some((1, 2));
+        c.nodes[2].sync_us = Some((1, 2));
+        c.start(1);
+        c.run_until("a quorum of three", ms(5000), |c| c.quorum_size() == 3);
+        c.write_through(ms(2000));
+        c.run(ms(500));
+        let leader = c.leader().unwrap();
+        let gone = if leader == 2 { 0 } else { 2 };
+        c.isolate(gone);
+        c.run(ms(4000));
+        c.write_through(ms(1000));
     }
 }
