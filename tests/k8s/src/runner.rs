@@ -10,7 +10,7 @@ use crate::world::World;
 /// Runs what matches; true when nothing failed.
 pub(crate) fn run(world: &World, filter: &str) -> bool {
     let mut failures = Vec::new();
-    for scenario in scenario::ALL.iter().filter(|scenario| scenario.name.contains(filter)) {
+    for scenario in chosen(filter) {
         if let Some(reason) = obstacle(world, scenario) {
             println!("test {} ... skipped: {reason}", scenario.name);
             continue;
@@ -34,6 +34,11 @@ pub(crate) fn run(world: &World, filter: &str) -> bool {
     failures.is_empty()
 }
 
+/// Those whose name contains one of the words, which are separated by commas.
+fn chosen(filter: &str) -> impl Iterator<Item = &'static Scenario> {
+    scenario::ALL.iter().filter(move |scenario| filter.split(',').any(|word| scenario.name.contains(word)))
+}
+
 /// Why a scenario cannot run here.
 fn obstacle(world: &World, scenario: &Scenario) -> Option<String> {
     if world.kube.lab().is_none() && scenario.needs_nodes {
@@ -45,7 +50,7 @@ fn obstacle(world: &World, scenario: &Scenario) -> Option<String> {
 
 /// Why nothing can run here, in a line that the caller counts.
 pub(crate) fn skip_all(reason: &str, filter: &str) {
-    for scenario in scenario::ALL.iter().filter(|scenario| scenario.name.contains(filter)) {
+    for scenario in chosen(filter) {
         println!("test {} ... skipped: {reason}", scenario.name);
     }
 }
