@@ -108,8 +108,6 @@ bugs! {
     ProviderAheadOfStore,
     /// `sync/marks.rs`: the value of the floor is not put back.
     FloorValueDropped,
-    /// `consensus/bootstrap.rs`: a member starts over while the last write of its sync is on its way.
-    SyncEndForgotten,
     /// `probe.rs`: a store that was cut short in a sync takes a peer that has less.
     FloorIgnored,
     /// `services/propose.rs`: an operation is answered when its value is proposed, not when it is chosen. Ack before

@@ -1,6 +1,5 @@
 //! The universal reset: leave whatever we are in and find out who is there.
 
-use crate::bug::{self, Bug};
 use crate::consensus::{Consensus, Outcome, Role};
 use crate::cx::Cx;
 use crate::effect::{Halt, Level};
@@ -8,7 +7,7 @@ use crate::effect::{Halt, Level};
 impl Consensus {
     /// Starts over from probing.
     pub(crate) fn bootstrap(&mut self, cx: &mut Cx<'_>, why: &str) -> Result<(), Halt> {
-        if self.is_sync_ending() && !bug::is_on(Bug::SyncEndForgotten) {
+        if self.is_sync_ending() {
             // We go by what the store held before. Starting over follows as soon as it can be read again.
             return Ok(());
         }
