@@ -38,6 +38,8 @@ pub struct Node<P> {
     pub learner: bool,
     /// Whether it was told to stay out of the quorum.
     pub exited: bool,
+    /// When the latest order of an administrator arrives: the next one is given after its answer.
+    pub orders_until: Duration,
     /// Gone for good: a lost disk, or a member that was removed.
     pub gone: bool,
     /// A disk that is slow until then.
@@ -130,6 +132,7 @@ impl<P> Node<P> {
             paused: false,
             learner: false,
             exited: false,
+            orders_until: Duration::ZERO,
             gone: false,
             slow_until: Duration::ZERO,
             write_fails: false,
