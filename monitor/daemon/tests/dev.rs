@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Dev, free_ports};
+use support::Dev;
 
 #[test]
 fn the_life_of_a_cluster() {
@@ -61,9 +61,9 @@ fn other_releases_and_strict_keys() {
 
 #[test]
 fn a_taken_port_is_named() {
-    let base = free_ports();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let base = taken.local_addr().unwrap().port();
     let dev = Dev::of(base);
-    let _taken = std::net::TcpListener::bind(("127.0.0.1", base)).unwrap();
     let (code, _, err) = dev.try_run(&["up", "--mons", "1", "--base-port", &base.to_string()]);
     assert!(code == 30 && err.contains(&format!("127.0.0.1:{base}")), "{code} {err}");
     let (code, _, err) = dev.try_run(&["status"]);

@@ -138,7 +138,8 @@ pub fn free_ports() -> u16 {
     static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
     let slot = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let own = (std::process::id() % 60) as u16;
-    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    // Asked by connecting: a listener made to find out lives on in a child that another test is just forking.
+    let is_free = |port: &u16| std::net::TcpStream::connect(("127.0.0.1", *port)).is_err();
     let candidates = (0..20).map(|i| 20_000 + own * 200 + slot * 10 + i * 600);
     candidates
         .into_iter()

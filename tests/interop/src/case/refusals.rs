@@ -5,6 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
@@ -13,6 +14,7 @@ use crate::case::plan;
 use crate::cluster::{Cluster, Kind};
 use crate::runner::World;
 use crate::said::Said;
+use crate::{port, wait};
 
 const ONE: &[(&str, Kind)] = &[("a", Kind::Ours)];
 
@@ -63,10 +65,13 @@ pub(crate) fn configuration(world: &World) -> Result<()> {
     let mut run = Command::new("timeout");
     run.args(["-k", "5", "20"]).arg(cluster.binary()).args(["run", "-n", "a", "-c"]).arg(&yaml);
     expect(Said::run(&mut run, "")?, CONFIGURATION, "bad.yaml")?;
+    let port = cluster.mon("a")?.port;
     {
-        let _taken = TcpListener::bind(("127.0.0.1", cluster.mon("a")?.port))?;
+        let _taken = TcpListener::bind(("127.0.0.1", port))?;
         expect(start(&cluster, &cluster.path("ours.conf"))?, ADDRESS_IN_USE, "127.0.0.1")?;
     }
+    // A child that another worker was just forking may hold it for a moment more.
+    wait::until("the port", Duration::from_secs(5), || Ok(port::is_free(port).then_some(())))?;
     cluster.start("a")?;
     cluster.wait_for_quorum(&["a"])?;
     expect(start(&cluster, &cluster.path("ours.conf"))?, STORE_LOCKED, "mon.a")?;
