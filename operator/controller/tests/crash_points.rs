@@ -113,6 +113,7 @@ tests!(
     an_even_number_is_refused,
     another_image,
     another_option,
+    the_disruption_budget_is_not_wanted,
     a_pod_is_deleted,
     the_leaders_pod_is_deleted,
     a_stateful_set_is_deleted,

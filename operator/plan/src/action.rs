@@ -20,7 +20,7 @@ pub enum Action {
         /// Which.
         kind: SupportKind,
     },
-    /// Delete such an object; only ever with the MonCluster.
+    /// Delete such an object: with the MonCluster, or because the spec wants none any more.
     DeleteSupport {
         /// Which.
         kind: SupportKind,
@@ -246,29 +246,6 @@ impl SupportKind {
             | Self::ClientService
             | Self::ClientConfig
             | Self::ClientKeyring => false,
-        }
-    }
-}
-
-impl Action {
-    /// Whether this takes something away that somebody may want back.
-    pub const fn is_destructive(&self) -> bool {
-        match self {
-            Self::DeleteSupport { .. }
-            | Self::DeleteService { .. }
-            | Self::DeleteClaim { .. }
-            | Self::DeleteStatefulSet { .. }
-            | Self::EvictPod { .. }
-            | Self::DeletePod { .. }
-            | Self::RemoveFinalizer => true,
-            Self::AddFinalizer
-            | Self::ApplySupport { .. }
-            | Self::ApplyService { .. }
-            | Self::CreateClaim { .. }
-            | Self::ResizeClaim { .. }
-            | Self::RetireClaim { .. }
-            | Self::ApplyStatefulSet { .. }
-            | Self::Monitor(_) => false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Objects that belong to the cluster as a whole, compared with what they should be.
 
-use moncluster_api::PdbMode;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use moncluster_plan::{SupportFact, SupportKind, SupportState};
 use serde::Serialize;
 use serde_json::Value;
@@ -45,11 +45,14 @@ impl Worker {
         put(SupportKind::MonConfig, compared(&build::mon_config(scene), config.as_deref()));
         let policy = watches.policies.get(here, &names.network_policy());
         put(SupportKind::NetworkPolicy, compared(&build::network_policy(scene), policy.as_deref()));
-        if scene.cluster.disruption().pdb == PdbMode::Auto
-            && let Some(wanted) = build::disruption_budget(scene)
-        {
-            let budget = watches.budgets.get(here, &names.budget());
-            put(SupportKind::DisruptionBudget, compared(&wanted, budget.as_deref()));
+        let budget = watches.budgets.get(here, &names.budget());
+        let owned = |budget: &PodDisruptionBudget| build::owned_by_cluster(&budget.metadata, self.name());
+        match build::disruption_budget(scene) {
+            Some(wanted) => put(SupportKind::DisruptionBudget, compared(&wanted, budget.as_deref())),
+            None if budget.as_deref().is_some_and(owned) => {
+                put(SupportKind::DisruptionBudget, SupportState::Unwanted);
+            }
+            None => {}
         }
         let service = watches.services.get(here, &names.client_service());
         put(SupportKind::ClientService, compared(&build::client_service(scene), service.as_deref()));

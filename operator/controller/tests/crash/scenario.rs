@@ -94,6 +94,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "the_disruption_budget_is_not_wanted",
+        from: Origin::Three,
+        act: |world| now(|| spec(&world, json!({"disruption": {"pdb": "Disabled"}}))),
+        done: |world| {
+            is_settled(world, 3)?;
+            let left = world.list("poddisruptionbudgets", NAMESPACE).len();
+            ensure(left == 0, || format!("{left} budgets are left"))
+        },
+    },
+    Scenario {
         name: "a_pod_is_deleted",
         from: Origin::Three,
         act: |world| now(|| world.delete("pods", NAMESPACE, &pod_of(&peon(&world)))),

@@ -27,6 +27,8 @@ pub enum SupportState {
     Differs,
     /// It cannot be made yet: what goes into it is not known.
     Waiting,
+    /// It is there, ours, and the spec wants none any more.
+    Unwanted,
     /// People keep it, and it is not there or cannot be used; in words, with what to do.
     Unusable(String),
 }

@@ -20,7 +20,11 @@ pub(super) fn decide(p: &mut Planner<'_>) -> Option<Choice> {
     let unusable = p.view.seen.support.iter().find_map(|fact| match &fact.state {
         SupportState::Unusable(text) => Some(text.clone()),
         SupportState::Missing if fact.kind.is_identity() => Some(KEY_LOST.into()),
-        SupportState::Current | SupportState::Missing | SupportState::Differs | SupportState::Waiting => None,
+        SupportState::Current
+        | SupportState::Missing
+        | SupportState::Differs
+        | SupportState::Waiting
+        | SupportState::Unwanted => None,
     });
     unusable.map(|text| {
         p.block(Reason::HealingSuspended, None, text);
@@ -35,11 +39,13 @@ pub(crate) fn support(p: &Planner<'_>) -> Option<Action> {
         p.status.fsid.is_some() || p.view.seen.claims.values().any(|claim| claim.retired_until.is_none());
     let due = |kind: SupportKind, state: &SupportState| match state {
         SupportState::Missing => !(kind.is_identity() && has_data),
-        SupportState::Differs => !kind.is_identity(),
+        SupportState::Differs | SupportState::Unwanted => !kind.is_identity(),
         SupportState::Current | SupportState::Waiting | SupportState::Unusable(_) => false,
     };
     let fact = p.view.seen.support.iter().find(|fact| due(fact.kind, &fact.state))?;
-    Some(Action::ApplySupport { kind: fact.kind })
+    let unwanted = fact.state == SupportState::Unwanted;
+    let kind = fact.kind;
+    Some(if unwanted { Action::DeleteSupport { kind } } else { Action::ApplySupport { kind } })
 }
 
 const KEY_LOST: &str = "the Secret with the key of mon. is gone while the cluster's volumes are there: restore it, see \
