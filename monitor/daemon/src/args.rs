@@ -37,9 +37,21 @@ pub(crate) enum Action {
     InjectMonmap(PathBuf),
 }
 
-/// A Ceph monitor.
+/// The command line of `mon`.
 #[derive(Debug, Parser)]
-#[command(name = "mon", version, about, propagate_version = true, max_term_width = 110)]
+#[command(
+    name = "mon",
+    version,
+    about = "A Ceph monitor, and what it takes to try, watch and measure one",
+    propagate_version = true,
+    max_term_width = 110,
+    after_help = "Examples:\n  \
+        mon dev up --dir /tmp/cluster                   three monitors in one folder; says what to try next\n  \
+        mon status                                      what a monitor of this machine is doing\n  \
+        mon member list -o json                         who the monitors are, for programs\n  \
+        mon run --name a --config /etc/moncluster.yaml  one monitor, in the foreground\n\n\
+        Called as ceph-mon, or `mon ceph-mon ...`, it takes the command line of ceph-mon."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -49,6 +61,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a monitor
+    #[command(after_help = "Examples:\n  \
+        mon run --name a --ceph-conf /etc/ceph/ceph.conf\n  \
+        MON_NAME=a mon run --config mon.yaml --log-to-stderr true")]
     Run {
         #[command(flatten)]
         monitor: MonitorArgs,
@@ -57,6 +72,8 @@ pub(crate) enum Command {
         background: bool,
     },
     /// Make the data directory of a new monitor
+    #[command(after_help = "Example:\n  \
+        mon mkfs --name a --ceph-conf /etc/ceph/ceph.conf --keyring mon.keyring --monmap monmap")]
     Mkfs {
         #[command(flatten)]
         monitor: MonitorArgs,

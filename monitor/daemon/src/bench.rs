@@ -27,10 +27,15 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Write config-keys, each client one after the other
+    #[command(after_help = "Examples:\n  \
+        mon bench put --conf /tmp/cluster/ceph.conf\n  \
+        mon bench put --conf /tmp/cluster/ceph.conf --peer ceph --clients 1,64    beside stock Ceph")]
     Put(LoadArgs),
     /// Read config-keys, each client one after the other
     Get(LoadArgs),
     /// Write without pause, take a monitor away, and show for how long no write came through
+    #[command(after_help = "Example:\n  \
+        mon bench failover --conf /tmp/cluster/ceph.conf --kill peon --signal STOP -o json")]
     Failover(FailoverArgs),
 }
 

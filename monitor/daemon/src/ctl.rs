@@ -51,11 +51,15 @@ pub(crate) enum Output {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Ctl {
     /// Show what a running monitor is doing
+    #[command(after_help = "Examples:\n  \
+        mon status\n  \
+        mon status --url https://10.0.0.1:3380 --token-file token --ca-file ca.pem -o json")]
     Status {
         #[command(flatten)]
         endpoint: Endpoint,
     },
     /// Show the quorum, or let its leader hand over
+    #[command(after_help = "Examples:\n  mon quorum -o json\n  mon quorum step-down")]
     Quorum {
         #[command(flatten)]
         endpoint: Endpoint,
@@ -63,6 +67,11 @@ pub(crate) enum Ctl {
         action: Option<QuorumAction>,
     },
     /// Read, write and watch keys
+    #[command(after_help = "Examples:\n  \
+        mon kv put greeting hello\n  \
+        mon kv put lock mine --if-revision 0    only if nobody has it\n  \
+        mon kv list rgw/ -o json\n  \
+        mon kv watch rgw/")]
     Kv {
         #[command(flatten)]
         endpoint: Endpoint,
@@ -70,6 +79,10 @@ pub(crate) enum Ctl {
         action: KvAction,
     },
     /// Show and change who the monitors are
+    #[command(after_help = "Examples:\n  \
+        mon member list\n  \
+        mon member add-learner d 10.0.0.4:3300    follows, without a vote\n  \
+        mon member replace b d                    b out and d in, in one epoch of the monmap")]
     Member {
         #[command(flatten)]
         endpoint: Endpoint,

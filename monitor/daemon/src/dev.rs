@@ -38,6 +38,9 @@ pub(crate) struct DevArgs {
 #[derive(Debug, Subcommand)]
 enum DevCommand {
     /// Make a cluster, or start what is stopped of one
+    #[command(after_help = "Examples:\n  \
+        mon dev up --dir /tmp/cluster\n  \
+        mon dev up --dir /tmp/five --mons 5 --base-port 42000 --release reef")]
     Up(UpArgs),
     /// Show the monitors and the quorum
     Status {
@@ -54,6 +57,9 @@ enum DevCommand {
     /// Put a new monitor in the place of another, in one step
     Replace(OneMon),
     /// Send a signal to a monitor
+    #[command(after_help = "Examples:\n  \
+        mon dev kill --dir /tmp/cluster --mon a\n  \
+        mon dev kill --dir /tmp/cluster --mon b --signal STOP    and CONT, to let it go on")]
     Kill {
         #[command(flatten)]
         one: OneMon,
