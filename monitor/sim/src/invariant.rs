@@ -15,14 +15,16 @@
 //! | a process does not go by less than its disk | | [`memory`] |
 //! | stores are equal at equal versions | Monitor.cc: scrub | [`digests`] |
 //! | who is not in the map has no vote | PaxosService over MonMap ranks | [`learners`] |
-//! | a store that is half synced takes part in nothing | Monitor.cc: `mon_sync/in_sync` | [`syncs`] |
+//! | no more is trimmed than the configuration allows | Paxos.cc: `paxos_min` | [`trims`] |
+//! | a store that is half synced takes part in nothing, and a sync keeps what was accepted | Monitor.cc: `mon_sync/in_sync` | [`syncs`] |
 //! | what is asked for once is done once | PaxosService.h: pending is proposed once; MForward `tid` | [`applied_once`] |
 //! | a value moves a service by one version, whole | PaxosService.h: `encode_pending` | [`service_versions`] |
 //! | a change of the monmap keeps enough members, and happens in the epoch that was meant | Raft, 4.1; MonmapMonitor | [`map_changes`] |
 //! | what services hold decoded is what the store holds | PaxosService.h: `update_from_paxos` | [`decoded`] |
+//! | watchers inside of a process are told every version once, as it was chosen | KVMonitor: `check_sub` | [`watchers`] |
 //! | a half-synced store serves nobody | Monitor.cc: `STATE_SYNCHRONIZING` | [`served`] |
 //!
-//! The last five look at the whole monitor only, and so do the checks of what each client is told
+//! The last six look at the whole monitor only, and so do the checks of what each client is told
 //! ([`crate::guests`]).
 //!
 //! What clients are told is checked by [`crate::history`], and that a calm cluster comes to rest by
@@ -48,11 +50,15 @@ pub mod promises;
 pub mod served;
 pub mod service_versions;
 pub mod syncs;
+pub mod trims;
 pub mod votes;
+pub mod watchers;
 
 use std::fmt;
 
+use mon_core::config::Config;
 use mon_core::consensus::Consensus;
+use mon_core::effect::KvChange;
 use mon_core::services::Services;
 use mon_store::MemoryStore;
 use mon_types::kv::Transaction;
@@ -157,6 +163,14 @@ pub trait Invariant: fmt::Debug {
         Ok(())
     }
 
+    /// A process tells watchers inside of it of changed keys.
+    ///
+    /// # Errors
+    /// How the property is broken.
+    fn told_watchers(&mut self, _at: &Subject<'_>, _book: &Book, _changes: &[KvChange]) -> Finding {
+        Ok(())
+    }
+
     /// A request has reached a process.
     fn asked(&mut self, _at: &Subject<'_>, _id: u64, _request: &Request) {}
 
@@ -200,7 +214,8 @@ impl Invariants {
     /// Every invariant there is; those of the services only where there are some, and without what does not hold
     /// beside stock monitors.
     #[must_use]
-    pub fn all(services: bool, stock: bool) -> Self {
+    pub fn all(services: bool, config: &Config) -> Self {
+        let stock = config.stock_rule;
         let mut list: Vec<Box<dyn Invariant>> = vec![
             Box::<durability::Durability>::default(),
             Box::<promises::Promises>::default(),
@@ -214,6 +229,7 @@ impl Invariants {
             Box::<learners::Learners>::default(),
             Box::<syncs::Syncs>::default(),
             Box::<digests::Digests>::default(),
+            Box::new(trims::Trims::new(config.paxos_min)),
         ];
         if services {
             list.extend([
@@ -222,6 +238,7 @@ impl Invariants {
                 Box::<map_changes::MapChanges>::default(),
                 Box::<decoded::Decoded>::default(),
                 Box::<served::Served>::default(),
+                Box::<watchers::Watchers>::default(),
             ]);
         }
         if !services {
@@ -349,6 +366,22 @@ impl Invariants {
             invariant.sent(at, message)?;
             invariant.sent_to(at, to, message)
         })
+    }
+
+    /// A process tells watchers inside of it of changed keys.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn told_watchers<P: Process>(
+        &mut self,
+        nodes: &[Node<P>],
+        node: usize,
+        changes: &[KvChange],
+    ) -> Result<(), Violation> {
+        let book = std::mem::take(&mut self.book);
+        let found = self.each(nodes, node, |invariant, at| invariant.told_watchers(at, &book, changes));
+        self.book = book;
+        found
     }
 
     /// A request has reached a process.

@@ -124,7 +124,7 @@ impl<P: Process> World<P> {
             trace: Trace::new(readable),
             faults: BTreeMap::new(),
             faults_drawn: 0,
-            invariants: Invariants::all(P::SERVICES, plan.config.stock_rule),
+            invariants: Invariants::all(P::SERVICES, &plan.config),
             violation: None,
             net: Net::default(),
             rng,
@@ -331,14 +331,16 @@ impl<P: Process> World<P> {
                     self.trace.line(self.now, || format!("{} {level:?}: {text}", name(node)));
                 }
             }
+            Effect::KvChanged(changes) => {
+                self.check(|invariants, nodes| invariants.told_watchers(nodes, node, &changes));
+            }
             Effect::Reply { .. } | Effect::CloseSession { .. } | Effect::GlobalId { .. } => {
                 self.reply(node, effect);
             }
             Effect::ProcessCommand { .. }
             | Effect::PublishAuth(_)
             | Effect::PublishStatus(_)
-            | Effect::ClusterLog(_)
-            | Effect::KvChanged(_) => {}
+            | Effect::ClusterLog(_) => {}
         }
     }
 

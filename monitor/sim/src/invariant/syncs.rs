@@ -1,11 +1,13 @@
-//! A store that is half synced, or that is to be synced anew, takes part in nothing and is no source for others.
+//! A store that is half synced, or that is to be synced anew, takes part in nothing and is no source for others. What
+//! its member had accepted and nobody has decided outlives the sync, and nothing that others accepted takes its place.
 
 use std::collections::BTreeSet;
 
 use mon_core::consensus::Role;
+use mon_types::kv::KvRead;
 use mon_types::message::{ElectionOp, Envelope, Message, PaxosOp, SyncOp};
 
-use super::{Disk, Finding, Invariant, Subject};
+use super::{Disk, Facts, Finding, Invariant, Subject};
 
 /// See the module documentation.
 #[derive(Debug, Default)]
@@ -32,11 +34,16 @@ impl Invariant for Syncs {
         self.bound.remove(&node);
     }
 
-    fn wrote(&mut self, at: &Subject<'_>, _before: &Disk) -> Finding {
-        if !at.disk().seen.forced {
+    fn wrote(&mut self, at: &Subject<'_>, before: &Disk) -> Finding {
+        let (before, now) = (before.seen, at.disk().seen);
+        if !now.forced {
             self.bound.remove(&at.node);
         }
-        Ok(())
+        match (before.in_sync, now.in_sync) {
+            (false, true) => keeps_accepted(&before, &now),
+            (true, false) => brings_back(at, &before, &now),
+            (false, false) | (true, true) => Ok(()),
+        }
     }
 
     fn sent(&mut self, at: &Subject<'_>, message: &Envelope) -> Finding {
@@ -63,6 +70,27 @@ impl Invariant for Syncs {
             }
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// A sync begins: others may count on what was accepted here.
+fn keeps_accepted(before: &Facts, now: &Facts) -> Finding {
+    let (accepted, _, value) = before.pending;
+    let (_, kept, kept_value) = now.kept;
+    match accepted == before.last.next() && value != 0 && (kept, kept_value) != (accepted, value) {
+        true => Err(format!("begins a sync without keeping {accepted}, which it has accepted")),
+        false => Ok(()),
+    }
+}
+
+/// A sync ends: beyond what is committed there is what was kept, or nothing.
+fn brings_back(at: &Subject<'_>, before: &Facts, now: &Facts) -> Finding {
+    let next = now.last.next();
+    let value = at.store.read("paxos", &next.to_string()).ok().flatten();
+    let kept = before.kept.1 == next && now.pending.0 == next && before.kept.2 == now.pending.2;
+    match value.is_some() && !kept {
+        true => Err(format!("ends a sync with {next} as if it had accepted it")),
+        false => Ok(()),
     }
 }
 
