@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
@@ -41,6 +41,8 @@ struct Shared {
     /// What the names of the registers begin with: no load sees what another wrote.
     registers: String,
     start: Instant,
+    /// The same moment by the wall's clock.
+    started: SystemTime,
     seen: Mutex<Seen>,
 }
 
@@ -79,7 +81,12 @@ impl Load {
         let (stop, stopped) = watch::channel(false);
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let registers = format!("load/{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let shared = Arc::new(Shared { registers, start: Instant::now(), seen: Mutex::default() });
+        let shared = Arc::new(Shared {
+            registers,
+            start: Instant::now(),
+            started: SystemTime::now(),
+            seen: Mutex::default(),
+        });
         let theirs = shared.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -115,6 +122,22 @@ impl Load {
         let seen = self.shared.seen();
         let after: Vec<Duration> = seen.acks.iter().copied().filter(|ack| *ack >= since).collect();
         after.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).filter(|gap| *gap > least).sum()
+    }
+
+    /// The times without a write since a moment that were longer than `least`: how long, and when they began, as the logs
+    /// of the pods tell time.
+    pub(crate) fn gaps(&self, since: Duration, least: Duration) -> Vec<String> {
+        let seen = self.shared.seen();
+        let after: Vec<Duration> = seen.acks.iter().copied().filter(|ack| *ack >= since).collect();
+        let began = |moment: Duration| {
+            let wall = self.shared.started + moment;
+            let day = wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() % 86_400_000;
+            let (hours, minutes, millis) = (day / 3_600_000, day / 60_000 % 60, day % 60_000);
+            format!("{hours:02}:{minutes:02}:{:02}.{:03}", millis / 1000, millis % 1000)
+        };
+        let gaps = after.windows(2).map(|pair| (pair[0], pair[1].saturating_sub(pair[0])));
+        let long = gaps.filter(|(_, gap)| *gap > least);
+        long.map(|(moment, gap)| format!("{:.2} s from {}", gap.as_secs_f64(), began(moment))).collect()
     }
 
     /// How long after a moment a write was acknowledged that was asked for after it; none if there is none yet.

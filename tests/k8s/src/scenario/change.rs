@@ -28,6 +28,9 @@ pub(super) fn rolled(world: &World) -> Result<()> {
         load.gaps_over(mark, ceilings.0),
         ceilings.1,
     );
+    for gap in load.gaps(mark, ceilings.0) {
+        println!("    no write for {gap}");
+    }
     world.timings.time("rolling change: longest write gap", load.longest_gap(mark), ceilings.1);
     // Two for each peon that leaves and comes back, and for the leader.
     println!("    election epochs: {} -> {}", epoch, election_epoch(&cluster)?);

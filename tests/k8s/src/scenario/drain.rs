@@ -30,6 +30,9 @@ pub(super) fn every_node(world: &World) -> Result<()> {
     let drained = start.elapsed();
     cluster.wait_full(3, PATIENCE)?;
     println!("    {nodes} nodes drained in {:.0} s", drained.as_secs_f64());
+    for gap in load.gaps(mark, Duration::from_millis(500)) {
+        println!("    no write for {gap}");
+    }
     world.timings.time(
         "drain of all nodes: longest write gap",
         load.longest_gap(mark),
