@@ -35,7 +35,15 @@ pub(super) fn two_of_three(world: &World) -> Result<()> {
     println!("    {message}");
     let left = members.iter().find(|member| victims.iter().all(|victim| victim.name != member.name));
     let left = left.context("nobody is left")?;
-    ensure!(message.contains(&left.name), "the survivor mon.{} is not named: {message}", left.name);
+    let candidates = status["recovery"]["candidates"].as_array().cloned().unwrap_or_default();
+    let survivor = candidates.iter().find(|candidate| candidate["name"] == left.name.as_str());
+    let survivor =
+        survivor.with_context(|| format!("mon.{} is no candidate: {}", left.name, status["recovery"]))?;
+    ensure!(survivor["reachable"] == true, "the survivor is said not to answer: {survivor}");
+    ensure!(
+        survivor["lastCommitted"].as_u64() > Some(0),
+        "nothing is said of the survivor's data: {survivor}"
+    );
     // For a while, nothing is done about it.
     let start = std::time::Instant::now();
     wait::until("some time without a change", PATIENCE, || {
