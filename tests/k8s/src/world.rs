@@ -161,10 +161,8 @@ impl World {
             "/api/v1/namespaces/{OPERATORS}/pods?labelSelector=app.kubernetes.io%2Fcomponent%3Doperator"
         );
         let mut pods = self.kube.get(&path)?["items"].as_array().cloned().unwrap_or_default();
-        let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{OPERATORS}/leases/moncluster-operator");
-        let holder = self.kube.find(&lease)?.unwrap_or_default();
-        let holder = holder["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
-        pods.sort_by_key(|pod| pod["metadata"]["name"].as_str().is_none_or(|name| !holder.contains(name)));
+        let holder = self.lease_holder()?;
+        pods.sort_by_key(|pod| pod["metadata"]["name"].as_str().is_none_or(|name| name != holder));
         Ok(pods)
     }
 
@@ -175,10 +173,28 @@ impl World {
         lab::node_number(pod["spec"]["nodeName"].as_str().unwrap_or_default())
     }
 
-    /// Kills the operator that is at work, hard.
-    pub(crate) fn kill_operator(&self) -> Result<()> {
+    /// Kills the operator that is at work, hard; false when none is. A pod whose container has died before is deleted as
+    /// well: the kubelet would let it wait longer and longer, and the next one begins at once.
+    pub(crate) fn kill_operator(&self) -> Result<bool> {
+        let holder = self.lease_holder()?;
         let pods = self.operators()?;
-        self.kill_container(pods.first().context("no operator runs")?)
+        let Some(pod) = pods.iter().find(|pod| pod["metadata"]["name"] == *holder) else {
+            return Ok(false);
+        };
+        let before = pod["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or_default();
+        self.kill_container(pod)?;
+        if before > 0 {
+            let delete = ["-n", OPERATORS, "delete", "pod", &holder, "--wait=false"];
+            kube::ok(self.kube.kubectl().args(delete))?;
+        }
+        Ok(true)
+    }
+
+    /// Who holds the operators' lease; empty when nobody does.
+    fn lease_holder(&self) -> Result<String> {
+        let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{OPERATORS}/leases/moncluster-operator");
+        let lease = self.kube.find(&lease)?.unwrap_or_default();
+        Ok(lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Kills the first process of a pod's only container with SIGKILL, as the kernel does when memory runs out.

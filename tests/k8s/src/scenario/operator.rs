@@ -13,7 +13,7 @@ use crate::lab;
 use crate::wait;
 use crate::world::{OPERATORS, PATIENCE, World};
 
-/// Time between two deaths of the operator: longer than it needs to take over a lease that was given back or has run out.
+/// Time between two attempts to kill the operator: enough to begin something.
 const PERIOD: Duration = Duration::from_secs(6);
 
 /// Memory and time that the operator at work takes when nothing happens, and the programs that it starts.
@@ -150,8 +150,8 @@ fn while_killed(world: &World, work: impl FnOnce() -> Result<()>) -> Result<()> 
         let killer = scope.spawn(|| {
             let mut deaths = 0;
             while !ended.load(Ordering::Relaxed) {
-                // Between two containers there is nobody to kill.
-                deaths += usize::from(world.kill_operator().is_ok());
+                // Between two containers, and until a lease has run out, there is nobody to kill.
+                deaths += usize::from(world.kill_operator().unwrap_or(false));
                 let next = Instant::now() + PERIOD;
                 while Instant::now() < next && !ended.load(Ordering::Relaxed) {
                     std::thread::park_timeout(Duration::from_millis(100));
