@@ -20,7 +20,7 @@ pub(super) fn rolled(world: &World) -> Result<()> {
     let epoch = election_epoch(&cluster)?;
     let mark = load.now();
     let image = change_image(world, &cluster)?;
-    let order = wait_rolled(&cluster, &image)?;
+    let Rolled { order, leaders } = wait_rolled(&cluster, &image)?;
     ensure!(order.last() == Some(&leader), "the leader mon.{leader} was not restarted last: {order:?}");
     let ceilings = (Duration::from_millis(200), Duration::from_secs(1));
     world.timings.time(
@@ -32,6 +32,8 @@ pub(super) fn rolled(world: &World) -> Result<()> {
         println!("    no write for {gap}");
     }
     world.timings.time("rolling change: longest write gap", load.longest_gap(mark), ceilings.1);
+    world.timings.number("rolling change: leader changes", leaders.len().saturating_sub(1) as f64, 1.0, "");
+    println!("    restarted {order:?}, led by {leaders:?}");
     // Two for each peon that leaves and comes back, and for the leader.
     println!("    election epochs: {} -> {}", epoch, election_epoch(&cluster)?);
     world.finish(load)
@@ -49,11 +51,21 @@ pub(super) fn change_image(world: &World, cluster: &Cluster) -> Result<String> {
     Ok(image)
 }
 
-/// Waits until every member runs an image; the order in which they came to it.
-pub(super) fn wait_rolled(cluster: &Cluster, image: &str) -> Result<Vec<String>> {
-    let mut order: Vec<String> = Vec::new();
+/// What a change did.
+pub(super) struct Rolled {
+    /// The members, in the order in which they were restarted.
+    order: Vec<String>,
+    /// Who led, one after the other.
+    leaders: Vec<String>,
+}
+
+/// Waits until every member runs an image.
+pub(super) fn wait_rolled(cluster: &Cluster, image: &str) -> Result<Rolled> {
+    let (mut order, mut leaders): (Vec<String>, Vec<String>) = Default::default();
     wait::until("every member to be restarted", PATIENCE + PATIENCE, || {
         let members = cluster.members()?;
+        let leader = cluster.status()?["quorum"]["leader"].as_str().map(str::to_owned);
+        leaders.extend(leader.filter(|leader| leaders.last() != Some(leader)));
         for member in &members {
             let pod = cluster.pod(&member.pod)?.unwrap_or_default();
             let runs = |container: &Value| container["image"] == *image;
@@ -65,7 +77,7 @@ pub(super) fn wait_rolled(cluster: &Cluster, image: &str) -> Result<Vec<String>>
         Ok((order.len() == members.len() && cluster.is_full(members.len())?).then_some(()))
     })
     .with_context(|| cluster.story())?;
-    Ok(order)
+    Ok(Rolled { order, leaders })
 }
 
 fn election_epoch(cluster: &Cluster) -> Result<u64> {
