@@ -25,7 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mon_types::addr::AddrVec;
 use mon_types::connection_tracker::ConnectionTracker;
-use mon_types::id::{Epoch, Rank, Version};
+use mon_types::id::{Epoch, Fsid, Rank, Version};
 use mon_types::kv::{KvRead, Transaction};
 use mon_types::monmap::MonMap;
 use rand::SeedableRng;
@@ -98,6 +98,8 @@ pub struct Consensus {
     pub(crate) following: Option<AddrVec>,
     /// Peers outside of the map: hints, joiners.
     pub(crate) extra_peers: BTreeSet<AddrVec>,
+    /// Monitors of other clusters that were told of.
+    pub(crate) foreigners: BTreeSet<(AddrVec, Fsid)>,
     /// An election that we want to start as soon as the pause after the last one allows.
     pub(crate) election_wanted: bool,
     pub(crate) stepping: Option<Stepping>,
@@ -133,6 +135,7 @@ impl Consensus {
         elector.scores.set_ranks(members.me(), members.size(), false);
         let consensus = Self {
             extra_peers: identity.extra_probe_peers.iter().cloned().collect(),
+            foreigners: BTreeSet::new(),
             liveness: Liveness::new(config.ping_silence_max),
             probe: Probe::default(),
             sync: None,

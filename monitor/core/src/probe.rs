@@ -115,7 +115,7 @@ impl Consensus {
 
     pub(crate) fn handle_probe(&mut self, cx: &mut Cx<'_>, from: &AddrVec, m: MMonProbe) -> Result<(), Halt> {
         if m.fsid != self.identity.fsid {
-            cx.out.log(Level::Warn, format!("{from} (mon.{}) is of cluster {}", m.name, m.fsid));
+            self.note_foreigner(cx, from, &format!("mon.{}", m.name), m.fsid);
             return Ok(());
         }
         match m.op {

@@ -46,6 +46,7 @@ impl Consensus {
         if self.view.take().is_some() {
             self.outside_since = Some(cx.now.mono);
             cx.out.log(Level::Debug, "left the quorum");
+            self.review_extra_peers(cx);
             self.outcomes.push(Outcome::QuorumLost);
         }
     }

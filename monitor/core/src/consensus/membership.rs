@@ -143,11 +143,22 @@ impl Consensus {
         }
     }
 
+    /// We have got into a quorum or out of it, or somebody outside of the map is gone: the sessions to keep may be
+    /// others.
+    pub(crate) fn review_extra_peers(&mut self, cx: &mut Cx<'_>) {
+        if !self.extra_peers.is_empty() {
+            self.publish_peers(cx, false);
+        }
+    }
+
     /// Tells the daemon with whom to keep sessions.
     pub(crate) fn publish_peers(&mut self, cx: &mut Cx<'_>, reset: bool) {
         let ours = self.identity.addrs.clone();
         let mut peers: Vec<AddrVec> = self.members.others().map(|(_, info)| info.addrs.clone()).collect();
-        for addrs in self.extra_peers.iter().chain(self.learners.values()) {
+        // In a quorum we look for nobody: of those outside of the map, only who is connected already counts.
+        let settled = self.view.is_some();
+        let extra = self.extra_peers.iter().filter(|peer| !settled || self.liveness.is_connected(peer));
+        for addrs in extra.chain(self.learners.values()) {
             if *addrs != ours && self.members.rank_of(addrs).is_none() && !peers.contains(addrs) {
                 peers.push(addrs.clone());
             }

@@ -119,6 +119,7 @@ impl Consensus {
         self.last_leader = Some(view.leader_addrs.clone());
         self.view = Some(view.clone());
         self.outside_since = None;
+        self.review_extra_peers(cx);
         self.outcomes.push(Outcome::QuorumFormed(view));
         self.finish_step_down(cx)
     }

@@ -3,13 +3,16 @@
 use mon_types::addr::AddrVec;
 use mon_types::encode::Decode;
 use mon_types::features::Features;
-use mon_types::id::Epoch;
+use mon_types::id::{Epoch, Fsid};
 use mon_types::message::{Envelope, MMonElection, Message};
 use mon_types::monmap::MonMap;
 
 use crate::consensus::{Consensus, Role};
 use crate::cx::Cx;
 use crate::effect::{Halt, Level};
+
+/// How many monitors of other clusters are told of.
+const FOREIGNERS_MAX: usize = 32;
 
 impl Consensus {
     /// A message of another monitor; returns what is not for the consensus.
@@ -88,6 +91,13 @@ impl Consensus {
     pub fn peer_down(&mut self, cx: &mut Cx<'_>, peer: &AddrVec) -> Result<(), Halt> {
         let peer = &self.canonical(peer);
         self.lost_peer(cx, peer)?;
+        if self.view.is_some() && self.extra_peers.contains(peer) {
+            // Removed, say, or replaced. If it comes back, it will say so by itself.
+            if !self.identity.extra_probe_peers.contains(peer) {
+                self.extra_peers.remove(peer);
+            }
+            self.publish_peers(cx, false);
+        }
         self.settle(cx)
     }
 
@@ -114,7 +124,7 @@ impl Consensus {
 
     fn handle_election(&mut self, cx: &mut Cx<'_>, from: &AddrVec, m: MMonElection) -> Result<(), Halt> {
         if m.fsid != self.identity.fsid {
-            cx.out.log(Level::Warn, format!("{from} is a monitor of cluster {}", m.fsid));
+            self.note_foreigner(cx, from, "a monitor", m.fsid);
             return Ok(());
         }
         if self.role == Role::Synchronizing || self.marks.must_sync() || self.exited {
@@ -132,6 +142,19 @@ impl Consensus {
         }
         self.with_elector(cx, |elector, cx, scene| elector.handle(cx, scene, rank, from, m));
         Ok(())
+    }
+
+    /// A monitor of another cluster talks to us, most likely by a copied configuration: it gets no answer, and is told
+    /// of once, though it may go on for ever.
+    pub(crate) fn note_foreigner(&mut self, cx: &mut Cx<'_>, from: &AddrVec, who: &str, fsid: Fsid) {
+        if self.foreigners.len() >= FOREIGNERS_MAX || !self.foreigners.insert((from.clone(), fsid)) {
+            return;
+        }
+        let ours = self.identity.fsid;
+        cx.out.log(
+            Level::Warn,
+            format!("{who} at {from} is of cluster {fsid}, not {ours}: refused; check its fsid and mon_host"),
+        );
     }
 
     /// Looks at the map that came along. `true` when the message itself must not be looked at.

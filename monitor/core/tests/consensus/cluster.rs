@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mon_core::config::Config;
 use mon_core::consensus::Role;
-use mon_core::effect::{Effect, WriteId};
+use mon_core::effect::{Effect, Level, WriteId};
 use mon_core::event::Event;
 use mon_store::KvStore;
 use mon_types::addr::AddrVec;
@@ -195,11 +195,15 @@ impl Cluster {
                     }
                 }
                 Effect::Log(level, text) => {
+                    if level == Level::Warn {
+                        self.nodes[node].warnings.push(text.clone());
+                    }
                     if std::env::var_os("SIM_LOG").is_some() {
                         println!("{:>10.3} {} {level:?} {text}", self.time.as_secs_f64() * 1e3, name(node));
                     }
                 }
-                Effect::Peers { .. } | Effect::DropPeer { .. } => {}
+                Effect::Peers { peers, .. } => self.nodes[node].peers = peers,
+                Effect::DropPeer { .. } => {}
                 other => panic!("the consensus has no business with {other:?}"),
             }
         }

@@ -4,9 +4,9 @@ use mon_core::consensus::Role;
 use mon_core::effect::Halt;
 use mon_core::event::Event;
 use mon_types::encode::Encode;
-use mon_types::id::{Rank, Version};
+use mon_types::id::{Epoch, Rank, Version};
 use mon_types::kv::Transaction;
-use mon_types::message::{MMonProbe, Message, ProbeOp};
+use mon_types::message::{ElectionOp, MMonElection, MMonProbe, Message, ProbeOp};
 
 use crate::cluster::{Cluster, monmap, ms, put_learner, put_map, seeds};
 use crate::node::{addrs, fsid, name};
@@ -48,6 +48,53 @@ fn a_member_joins_and_leaves() {
         assert_eq!(c.nodes[1].halted, Some(Halt::Removed));
         c.settle_down();
     }
+}
+
+/// Found by the nemesis: members in quorum dialled one that had been replaced once a second for as long as they ran.
+#[test]
+fn who_is_neither_in_the_map_nor_there_is_not_dialled() {
+    let keeps = |c: &Cluster, gone: usize| {
+        (0..c.nodes.len())
+            .filter(|node| c.nodes[*node].runs())
+            .any(|n| c.nodes[n].peers.contains(&addrs(gone)))
+    };
+    for seed in seeds(5) {
+        // A stranger that probes, and goes again.
+        let mut c = three_and_one(seed, false);
+        c.run_until("the stranger is known", ms(3000), |c| keeps(c, 3));
+        c.kill(3);
+        c.run_until("nobody looks for it", ms(3000), |c| !keeps(c, 3));
+        // A member that is removed, and shows itself on the way out.
+        change(&mut c, 2, &[0, 1]);
+        c.run_until("the end of c", ms(5000), |c| c.nodes[2].halted == Some(Halt::Removed));
+        c.run_until("nobody looks for it", ms(5000), |c| c.quorum_size() == 2 && !keeps(c, 2));
+        c.run(ms(3000));
+        assert!(!keeps(&c, 2) && !keeps(&c, 3), "seed {seed}");
+        // Without a quorum whoever is there may be of help; with one again, no longer.
+        c.kill(1);
+        c.run(ms(2000));
+        c.start(1);
+        c.run_until("a quorum of two", ms(5000), |c| c.quorum_size() == 2);
+        assert!(!keeps(&c, 2) && !keeps(&c, 3), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_monitor_of_another_cluster_is_refused_and_told_of_once() {
+    let mut c = Cluster::up(1, 3);
+    let foreign = "99999999-2222-3333-4444-555555555555".parse().unwrap();
+    let (before, losses) = (c.messages, c.nodes[0].losses);
+    for _ in 0..5 {
+        let mut probe = MMonProbe::new(foreign, ProbeOp::Probe, "x");
+        probe.mon_release = 20;
+        c.feed(0, Event::PeerMessage { peer: addrs(7), message: probe.into() });
+        let election = MMonElection::new(foreign, ElectionOp::Propose, Epoch(99));
+        c.feed(0, Event::PeerMessage { peer: addrs(7), message: election.into() });
+    }
+    let warnings = &c.nodes[0].warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("99999999"), "{warnings:?}");
+    assert_eq!((c.messages, c.nodes[0].losses), (before, losses), "it gets no answer and changes nothing");
+    assert!(!c.nodes[0].peers.contains(&addrs(7)));
 }
 
 #[test]

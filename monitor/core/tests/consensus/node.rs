@@ -59,6 +59,10 @@ pub(crate) struct Node {
     reads: BTreeMap<ReadId, BTreeSet<u64>>,
     pub(crate) committed: u64,
     pub(crate) losses: u64,
+    /// With whom the daemon was told last to keep sessions.
+    pub(crate) peers: Vec<AddrVec>,
+    /// Warnings of all lives.
+    pub(crate) warnings: Vec<String>,
     /// How long this disk takes to sync, if not what all take.
     pub(crate) sync_us: Option<(u64, u64)>,
 }
@@ -86,6 +90,8 @@ impl Node {
             reads: BTreeMap::new(),
             committed: 0,
             losses: 0,
+            peers: Vec::new(),
+            warnings: Vec::new(),
             sync_us: None,
         }
     }

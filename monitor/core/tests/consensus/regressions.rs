@@ -242,10 +242,18 @@ fn a_provider_that_dies_during_the_last_write_of_a_sync_takes_nothing_with_it() 
         // Whichever provides.
         c.kill(0);
         c.kill(1);
-        // An election with what memory says of the store as it was.
+        // A peer to begin anew with, were it only for what memory says of the store as it was.
         c.start((step % 2) as usize);
-        c.run(ms(300));
-        c.nodes[2].sync_us = None;
+        let mut became_whole = false;
+        for slice in 0..130 {
+            c.run(ms(10));
+            let is_whole = c.nodes[2].store.read("mon_sync", "in_sync").unwrap().is_none();
+            assert!(is_whole || !became_whole, "step {step}: a copy that was whole was thrown away");
+            became_whole |= is_whole;
+            if slice == 30 {
+                c.nodes[2].sync_us = None;
+            }
+        }
         c.settle_down();
         let last = c.nodes[2].store.read_u64("paxos", "last_committed").unwrap();
         assert!(last > Some(40), "step {step}: {last:?}");
@@ -263,6 +271,8 @@ fn a_late_promise_can_bring_the_commit_of_what_is_proposed_again() {
         c.nodes[0].crash(0);
         c.run(ms(1));
         c.nodes[1].sync_us = Some((150_000, 150_000));
+        // One value for each turn over the network: c has not caught up when b's promise is there.
+        c.weather.delay_us = (4_000, 8_000);
         c.start(0);
         c.start(2);
         let (a, b) = (c.nodes[0].store.read_u64("paxos", "last_committed").unwrap(), c.nodes[1].committed);
@@ -271,7 +281,9 @@ fn a_late_promise_can_bring_the_commit_of_what_is_proposed_again() {
             c.nodes[0].consensus().role() == Role::Leader
                 && c.nodes[0].consensus().view().is_some_and(|view| view.members.len() == 3)
         });
+        let epoch = c.nodes[0].consensus().epoch();
         c.run_until("a may propose", ms(4000), |c| c.leader() == Some(0));
+        assert_eq!(c.nodes[0].consensus().epoch(), epoch, "seed {seed}: it took another election");
         c.nodes[1].sync_us = None;
         c.settle_down();
     }
