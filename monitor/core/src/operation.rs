@@ -162,6 +162,20 @@ impl Errno {
     }
 }
 
+impl Command {
+    /// The command without what may be secret, for logs.
+    pub(crate) fn shown(&self) -> serde_json::Value {
+        let mut shown = serde_json::Map::new();
+        shown.insert("prefix".into(), self.prefix.clone().into());
+        for name in ["key", "entity", "name", "voter", "learner", "code"] {
+            if let Some(text) = self.arguments.text(name) {
+                shown.insert(name.into(), text.into());
+            }
+        }
+        shown.into()
+    }
+}
+
 impl Operation {
     /// How much input it carries.
     pub(crate) fn size_bytes(&self) -> usize {

@@ -17,6 +17,7 @@ mod client;
 mod dispatch;
 mod forward;
 mod global_ids;
+mod history;
 mod own_health;
 mod patience;
 mod pending_keys;
@@ -94,6 +95,7 @@ pub struct Services {
     reads: read::Reads,
     /// What all operations that wait hold in bytes.
     held: Held,
+    history: history::History,
     /// What the leader was asked on behalf of our clients, by our number. On a peon.
     forwarded: BTreeMap<u64, Operation>,
     forward_counter: u64,
@@ -177,6 +179,7 @@ impl Services {
             uncertain: Vec::new(),
             reads: read::Reads::default(),
             held: Held::default(),
+            history: history::History::default(),
             forwarded: BTreeMap::new(),
             forward_counter: 0,
             waiting: VecDeque::new(),

@@ -55,12 +55,39 @@ pub struct Settings {
     /// Cluster log entries kept per channel. Default 10000 (`mon_log_max`).
     pub log_entries_max: u64,
 
+    /// What `dump_historic_ops` and its like keep.
+    pub history: HistoryLimits,
+
     /// Percentage of free disk below which the monitor warns. Default 30 (`mon_data_avail_warn`).
     pub disk_warn_percent: u64,
     /// Percentage below which it is an error. Default 5 (`mon_data_avail_crit`).
     pub disk_error_percent: u64,
     /// How often housekeeping runs: secrets, session timeouts, trimming. Default 5 s (`mon_tick_interval`).
     pub tick_interval: Duration,
+}
+
+/// How much is remembered of operations that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryLimits {
+    /// How many, the longest of all. Default 20 (`mon_op_history_size`).
+    pub size: usize,
+    /// For how long. Default 600 s (`mon_op_history_duration`).
+    pub duration: Duration,
+    /// How many slow ones besides, the latest of all. Default 20 (`mon_op_history_slow_op_size`).
+    pub slow_size: usize,
+    /// From how long on an operation counts as slow. Default 10 s (`mon_op_history_slow_op_threshold`).
+    pub slow_threshold: Duration,
+}
+
+impl Default for HistoryLimits {
+    fn default() -> Self {
+        Self {
+            size: 20,
+            duration: Duration::from_secs(600),
+            slow_size: 20,
+            slow_threshold: Duration::from_secs(10),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -84,6 +111,7 @@ impl Default for Settings {
             value_bytes_max: 4 << 20,
             kv_value_bytes_max: 64 << 10,
             log_entries_max: 10_000,
+            history: HistoryLimits::default(),
             disk_warn_percent: 30,
             disk_error_percent: 5,
             tick_interval: Duration::from_secs(5),

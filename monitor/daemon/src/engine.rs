@@ -7,10 +7,11 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use mon_cephx::server::AuthView;
-use mon_core::effect::{Asker, Effect, Halt, KvChange, Level};
+use mon_core::effect::{Asker, CommandReply, Effect, Halt, KvChange, Level};
 use mon_core::event::Event;
 use mon_core::gate::Gate;
 use mon_core::monitor::Monitor;
@@ -26,7 +27,7 @@ use crate::feed::Feed;
 use crate::latency::Latencies;
 use crate::logging::Logs;
 use crate::net::NetHandle;
-use crate::process::{Process, Readings};
+use crate::process::{self, Process, Readings};
 use crate::queue::EventReceiver;
 use crate::requests::Requests;
 
@@ -98,16 +99,12 @@ impl Engine {
             Effect::DropPeer { peer } => self.net.drop_peer(&peer),
             Effect::GlobalId { request, id } => self.requests.answer_global_id(request, id),
             Effect::AdminReply { request, reply } => self.requests.answer_command(request, reply),
+            Effect::ProcessCommand { asker, command: process::COMPACT, .. } => self.compact(asker),
             Effect::ProcessCommand { asker, command, arguments } => {
                 let status = self.outlets.status.borrow().clone();
                 let readings = Readings { status, connections: self.net.counts() };
                 let reply = self.process.answer(command, &arguments, &readings);
-                match asker {
-                    Asker::Request(request) => self.requests.answer_command(request, reply),
-                    Asker::Client { session, tid } => {
-                        self.net.reply(session, Message::from(MCommandReply::from(reply)).with_tid(tid));
-                    }
-                }
+                answer(&self.requests, &self.net, asker, reply);
             }
             Effect::PublishAuth(view) => self.outlets.auth.store(view),
             Effect::PublishStatus(status) => {
@@ -124,6 +121,28 @@ impl Engine {
             Effect::Log(Level::Error, text) => error!("{text}"),
             // Taken out by the caller.
             Effect::Halt(_) => {}
+        }
+    }
+
+    /// Compacts the store beside everything else; the answer comes with its end.
+    fn compact(&self, asker: Asker) {
+        let (requests, net, start) = (self.requests.clone(), self.net.clone(), Instant::now());
+        info!("compacting the store, as asked");
+        self.store.compact(Box::new(move || {
+            let took = start.elapsed();
+            info!(?took, "compacted the store");
+            // In stock's words, of which programs may look for the number.
+            let output = format!("compacted rocksdb in {:.3} seconds", took.as_secs_f64()).into();
+            answer(&requests, &net, asker, CommandReply { output, ..CommandReply::default() });
+        }));
+    }
+}
+
+fn answer(requests: &Requests, net: &NetHandle, asker: Asker, reply: CommandReply) {
+    match asker {
+        Asker::Request(request) => requests.answer_command(request, reply),
+        Asker::Client { session, tid } => {
+            net.reply(session, Message::from(MCommandReply::from(reply)).with_tid(tid));
         }
     }
 }

@@ -105,6 +105,10 @@ impl KvStore for RocksStore {
         Ok(())
     }
 
+    fn compact(&self, done: Box<dyn FnOnce() + Send>) {
+        self.compactor.compact_all(done);
+    }
+
     fn size_bytes(&self) -> u64 {
         // Files come and go while we look; one that is gone counts as nothing.
         let Ok(files) = std::fs::read_dir(&self.path) else { return 0 };

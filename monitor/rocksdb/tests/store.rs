@@ -147,3 +147,44 @@ fn a_damaged_block_is_found_when_it_is_read() {
     let error = store.scan("p", "", 10).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
 }
+
+#[test]
+fn everything_is_compacted_when_asked_and_the_end_is_told() {
+    let data = tempfile::tempdir().unwrap();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut noise = || -> String {
+        let next = |_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            format!("{state:016x}")
+        };
+        (0..250).map(next).collect()
+    };
+    let store = create(data.path(), TableFormat::Reef).unwrap();
+    for i in 0..500 {
+        put(&store, &format!("{i:04}"), &noise(), false);
+    }
+    drop(store);
+    // Opening again turns the log into a table file.
+    let store = open(data.path(), TableFormat::Reef).unwrap();
+    let mut erase = Transaction::new();
+    erase.erase_range("p", "0000", "0490");
+    store.apply(&[erase], true).unwrap();
+    let before = store.size_bytes();
+    assert!(before > 900_000, "{before} bytes");
+    let (ends, ended) = std::sync::mpsc::channel();
+    for _ in 0..2 {
+        let ends = ends.clone();
+        store.compact(Box::new(move || ends.send(()).unwrap()));
+    }
+    for _ in 0..2 {
+        ended.recv_timeout(std::time::Duration::from_secs(60)).expect("an end");
+    }
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    // RocksDB deletes old files after it has reported the compaction.
+    while store.size_bytes() > before / 4 {
+        assert!(std::time::Instant::now() < deadline, "{} of {before} bytes are left", store.size_bytes());
+    }
+    assert!(store.read("p", "0495").unwrap().is_some() && store.read("p", "0000").unwrap().is_none());
+}

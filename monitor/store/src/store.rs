@@ -18,6 +18,10 @@ pub trait KvStore: KvRead + Send + Sync {
     /// About how many bytes the store takes where it is kept.
     fn size_bytes(&self) -> u64;
 
+    /// Has everything compacted in the background: no write waits for it. `done` is called when that is finished,
+    /// or given up because the store is being closed.
+    fn compact(&self, done: Box<dyn FnOnce() + Send>);
+
     /// A checksum of all keys and values of a prefix; equal for equal content in every backend.
     ///
     /// # Errors

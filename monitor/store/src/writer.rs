@@ -173,6 +173,9 @@ mod tests {
             self.go.lock().unwrap().recv().unwrap();
             self.inner.apply(batch, sync)
         }
+        fn compact(&self, done: Box<dyn FnOnce() + Send>) {
+            self.inner.compact(done);
+        }
         fn size_bytes(&self) -> u64 {
             self.inner.size_bytes()
         }

@@ -72,7 +72,7 @@ const COMMANDS: [SocketCommand; 34] = [
         "CephString",
         Once,
     )]),
-    monitor("compact", "compact the store"),
+    process("compact", "compact the store; answers when that is done"),
     process("config diff", "show the options that differ from their defaults"),
     process("config diff get", "show how an option differs from its default").with(&[Param(
         "var",

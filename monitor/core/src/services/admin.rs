@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::client::is_descriptions;
 use super::dispatch::is_allowed;
+use super::history;
+use super::propose::InFlight;
 use super::{Services, around};
 use crate::command::arguments::Format;
 use crate::command::format;
@@ -151,6 +153,7 @@ impl Services {
             CommandReply::done(text)
         };
         let map = self.monmap.map().clone();
+        let op_form = history::Form::from(self.identity.release);
         match words {
             "help" => output(&socket::help()),
             "get_command_descriptions" => output(&socket::descriptions()),
@@ -159,14 +162,7 @@ impl Services {
             "mon_status" => output(&self.mon_status(cx, &map)),
             "quorum_status" => {
                 let around = around!(self, cx, map);
-                let sight = report::Sight {
-                    around: &around,
-                    health: &self.health,
-                    sessions: &self.sessions,
-                    skews: &self.skews,
-                    quorum_age: cx.now.mono.saturating_sub(self.quorum_changed),
-                };
-                output(&report::quorum_status(&sight))
+                output(&report::quorum_status(&self.sight(cx, &around)))
             }
             "quorum enter" => order(self, Order::QuorumEnter, "started responding to quorum"),
             "quorum exit" => order(self, Order::QuorumExit, "stopped responding to quorum"),
@@ -195,10 +191,13 @@ impl Services {
             "connection scores reset" => order(self, Order::ResetConnectionScores, ""),
             "sessions" => output(&report::sessions(&self.sessions)),
             "ops" | "dump_ops_in_flight" => output(&self.operations(cx)),
-            "dump_historic_ops" | "dump_historic_ops_by_duration" | "dump_historic_slow_ops" => {
-                output(&json!({ "size": 0, "duration": 0, "ops": [] }))
+            "dump_historic_ops" | "dump_historic_ops_by_duration" => {
+                let longest_first = words != "dump_historic_ops";
+                output(&self.history.dump(cx.now, &self.settings.history, op_form, longest_first))
             }
-            "compact" => CommandReply::done("the store compacts itself"),
+            "dump_historic_slow_ops" => {
+                output(&self.history.dump_slow(cx.now, &self.settings.history, op_form))
+            }
             other => CommandReply::refused(Errno::EOPNOTSUPP, format!("'{other}' is not served here")),
         }
     }
@@ -227,17 +226,10 @@ impl Services {
     }
 
     fn operations(&self, cx: &Cx<'_>) -> Value {
+        let proposed = self.in_flight.iter().chain(&self.uncertain).flat_map(InFlight::operations);
         let in_line = self.queue.iter().chain(&self.waiting).chain(self.forwarded.values());
-        let list: Vec<Value> = in_line
-            .map(|operation| {
-                json!({
-                    "description": operation.message.name(),
-                    "age": cx.now.mono.saturating_sub(operation.arrived).as_secs_f64(),
-                    "source": operation.requester.entity.to_string(),
-                })
-            })
-            .collect();
-        json!({ "ops": list, "num_ops": list.len() + self.reads.count() })
+        let waiting = in_line.chain(proposed).chain(self.reads.operations());
+        history::in_flight(cx.now, history::Form::from(self.identity.release), waiting)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::service::health::HealthService;
 use crate::service::kv::KvService;
 use crate::service::log::LogService;
 use crate::service::monmap::MonmapService;
-use crate::service::{Kind, Preparing, config, missing};
+use crate::service::{Around, Kind, Preparing, config, missing};
 use crate::status::report;
 
 impl Services {
@@ -129,16 +129,20 @@ impl Services {
         } else if config::kind(prefix).is_some() {
             config::query(&around, command)
         } else {
-            let sight = report::Sight {
-                around: &around,
-                health: &self.health,
-                sessions: &self.sessions,
-                skews: &self.skews,
-                quorum_age: cx.now.mono.saturating_sub(self.quorum_changed),
-            };
-            report::answer(&sight, command)?
+            report::answer(&self.sight(cx, &around), command)?
         };
         Ok(Answer::Command(reply))
+    }
+
+    /// What reports are made from.
+    pub(super) fn sight<'a>(&'a self, cx: &Cx<'_>, around: &'a Around<'a>) -> report::Sight<'a> {
+        report::Sight {
+            around,
+            health: &self.health,
+            sessions: &self.sessions,
+            skews: &self.skews,
+            quorum_age: cx.now.mono.saturating_sub(self.quorum_changed),
+        }
     }
 
     /// Prepares a write on the leader.
@@ -195,6 +199,7 @@ impl Services {
 
     /// Sends an answer to where its operation came from.
     pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, operation: &Operation, answer: Answer) {
+        self.history.note(cx.now, operation, &self.settings.history);
         match &operation.origin {
             Origin::Admin(request) => {
                 let reply = match answer {

@@ -22,7 +22,7 @@ use rand_chacha::rand_core::Rng;
 use super::Services;
 use crate::bug::{self, Bug};
 use crate::cx::Cx;
-use crate::effect::{CommandReply, Effect, Halt, Level};
+use crate::effect::{CommandReply, Halt, Level};
 use crate::operation::{Answer, Operation, Origin, Requester};
 use crate::service::kv::OWN_PREFIX;
 use crate::service::stored_optional;
@@ -196,9 +196,9 @@ impl Services {
             }
         };
         match (&operation.origin, envelope.message) {
-            (Origin::Admin(request), Message::MonCommandAck(ack)) => {
+            (Origin::Admin(_), Message::MonCommandAck(ack)) => {
                 let reply = CommandReply { code: ack.code, message: ack.message, output: ack.output };
-                cx.out.push(Effect::AdminReply { request: *request, reply });
+                self.deliver(cx, &operation, Answer::Command(reply));
             }
             (_, message) => self.deliver(cx, &operation, Answer::Message(Box::new(message))),
         }

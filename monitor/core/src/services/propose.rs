@@ -27,6 +27,12 @@ pub(super) struct InFlight {
     waiters: Vec<(Operation, Answer)>,
 }
 
+impl InFlight {
+    pub(super) fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.waiters.iter().map(|(operation, _)| operation)
+    }
+}
+
 impl Services {
     /// The next value, when something waits for one. The caller proposes it and reports its end by
     /// [`Services::committed`] or [`Services::quorum_lost`].
@@ -214,16 +220,9 @@ impl Services {
     /// Notes a command that changed something in the audit log, without what may be secret.
     fn audit(&mut self, cx: &Cx<'_>, operation: &Operation) {
         let Some(command) = &operation.command else { return };
-        let mut shown = serde_json::Map::new();
-        shown.insert("prefix".into(), command.prefix.clone().into());
-        for name in ["key", "entity", "name", "voter", "learner", "code"] {
-            if let Some(text) = command.arguments.text(name) {
-                shown.insert(name.into(), text.into());
-            }
-        }
+        let shown = command.shown();
         let requester = &operation.requester;
         let (entity, addrs) = (&requester.entity, &requester.addrs);
-        let shown = serde_json::Value::Object(shown);
         let text =
             format!("from='{} {addrs}' entity='{entity}' cmd='[{shown}]': finished", requester.instance());
         let map = self.monmap.map().clone();

@@ -43,7 +43,9 @@ impl Services {
             Status { state: consensus.role(), election_epoch: consensus.epoch(), ..Status::default() };
         let urgent = status.state != self.published.state
             || status.election_epoch != self.published.election_epoch
-            || self.quorum.is_some() != self.published.ready;
+            || self.quorum.is_some() != self.published.ready
+            || self.monmap().epoch != self.published.monmap_epoch
+            || self.monmap().size() + self.learners().len() != self.published.members.len();
         if !urgent && cx.now.mono < self.published_at + PUBLISH_INTERVAL {
             return Ok(());
         }

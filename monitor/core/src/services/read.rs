@@ -42,6 +42,13 @@ impl Reads {
         self.fresh.len() + self.requested.values().map(Vec::len).sum::<usize>()
     }
 
+    pub(super) fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.requested.values().flatten().chain(&self.fresh).filter_map(|waiting| match waiting {
+            Waiting::Query(operation) | Waiting::Answered(operation, _) => Some(&**operation),
+            Waiting::Uncertain => None,
+        })
+    }
+
     /// Everything that waits, to be asked again.
     pub(super) fn take_all(&mut self) -> Vec<Operation> {
         let requested = std::mem::take(&mut self.requested).into_values().flatten();
@@ -56,10 +63,11 @@ impl Reads {
 }
 
 impl Services {
-    /// Whether something waits for a read that was not requested yet.
+    /// Whether something waits for a read that was not requested yet. Before its first value a cluster has no state
+    /// to show, nor has a stock one (`PaxosService::is_readable`).
     #[must_use]
     pub fn wants_read(&self) -> bool {
-        self.quorum.is_some() && !self.reads.fresh.is_empty()
+        self.quorum.is_some() && !self.reads.fresh.is_empty() && self.monmap.version().0 > 0
     }
 
     /// The read was requested; everything that waited so far waits for this one.

@@ -102,6 +102,21 @@ impl World {
     }
 
     pub(super) fn seeded(release: Release, seed: [u8; 32]) -> Self {
+        let mut world = Self::beginning(release, seed);
+        world.form_quorum();
+        world
+    }
+
+    /// The leader of a quorum whose first value is on its way.
+    pub(super) fn before_the_first_value() -> Self {
+        let mut world = Self::beginning(Release::Tentacle, [9; 32]);
+        world.commits = false;
+        world.form_quorum();
+        world
+    }
+
+    /// A monitor after its start.
+    fn beginning(release: Release, seed: [u8; 32]) -> Self {
         let store = MemoryStore::new();
         mkfs(&store, release);
         let mut config = Config::default();
@@ -138,7 +153,6 @@ impl World {
             used_pending_key: None,
         };
         world.with(|services, cx| services.refresh(cx).unwrap());
-        world.form_quorum();
         world
     }
 

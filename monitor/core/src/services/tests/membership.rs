@@ -36,6 +36,25 @@ fn the_first_value_carries_the_monmap() {
     assert_eq!(world.values, 1, "one value holds everything that a cluster starts with");
 }
 
+/// Stock clients saw epoch 0 of a monitor that had just been made.
+#[test]
+fn before_the_first_value_nothing_is_told() {
+    let mut world = World::before_the_first_value();
+    let asked = ["mon dump", "mon stat", "health"]
+        .map(|prefix| world.send(&json!({"prefix": prefix, "format": "json"}), b""));
+    world.settle();
+    assert!(asked.iter().all(|request| world.reply_to(*request).is_none()));
+    // What is about this very monitor needs no state.
+    let fsid = world.send(&json!({"prefix": "fsid"}), b"");
+    assert!(world.reply_to(fsid).is_some());
+    world.commits = true;
+    world.settle();
+    let [dump, stat, health] = asked.map(|request| world.reply_to(request).expect("an answer"));
+    let dump: Value = serde_json::from_slice(&dump.output).unwrap();
+    let stat: Value = serde_json::from_slice(&stat.output).unwrap();
+    assert_eq!((&dump["epoch"], &stat["epoch"], health.code), (&json!(1), &json!(1), 0));
+}
+
 #[test]
 fn monitors_are_added_and_removed_one_epoch_at_a_time() {
     let mut world = World::new();

@@ -1,6 +1,7 @@
 //! Commands to one monitor: over the admin socket and with `ceph tell`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mon_types::message::{MCommand, Message};
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use crate::command::socket;
 use crate::effect::{Asker, CommandReply, Effect};
 use crate::event::{AdminCommand, RequestId, SessionId};
 use crate::quorum::Order;
+use crate::settings::HistoryLimits;
 
 /// What `ceph tell` says to a monitor, and what comes back at once.
 fn tell(world: &mut World, session: SessionId, command: &Value) -> Option<CommandReply> {
@@ -82,6 +84,64 @@ fn telling_asks_for_rights() {
         let reply = tell(&mut world, admin, &json!({"prefix": words, "heapcmd": "stats"})).unwrap();
         assert_eq!(reply.code, code, "{words}: {}", reply.message);
     }
+}
+
+fn operations(world: &mut World, words: &str, list: &str) -> Vec<Value> {
+    let reply = socket(world, words);
+    let mut shown: Value = serde_json::from_slice(&reply.output).unwrap();
+    serde_json::from_value(shown[list].take()).unwrap()
+}
+
+/// Its keys, sorted.
+fn keys(value: &Value) -> Vec<String> {
+    let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn operations_are_shown_while_they_wait_and_after_they_ended() {
+    let mut world = World::new();
+    world.services.settings.history = HistoryLimits { size: 3, slow_size: 2, ..HistoryLimits::default() };
+    let set = |key: &str| json!({"prefix": "config-key set", "key": key, "val": "secret"});
+    world.commits = false;
+    world.send(&set("slow"), b"");
+    world.settle();
+    world.now.mono += Duration::from_secs(12);
+    world.now.wall.sec += 12;
+    let waiting = operations(&mut world, "ops", "ops");
+    assert_eq!((waiting.len(), &waiting[0]["age"], &waiting[0]["duration"]), (1, &json!(12.0), &json!(12.0)));
+    world.commit();
+    world.commits = true;
+    world.settle();
+    assert_eq!(operations(&mut world, "dump_ops_in_flight", "ops"), Vec::<Value>::new());
+    world.now.mono += Duration::from_secs(3);
+    for number in 0..5 {
+        world.send(&set(&format!("k{number}")), b"");
+        world.now.mono += Duration::from_millis(10 * (number + 1));
+        world.settle();
+    }
+    let kept = operations(&mut world, "dump_historic_ops", "ops");
+    let descriptions: Vec<_> = kept.iter().map(|one| one["description"].as_str().unwrap()).collect();
+    let told = |key: &str| format!("mon_command({} v 0)", json!({"prefix": "config-key set", "key": key}));
+    assert_eq!(descriptions, [told("slow"), told("k3"), told("k4")], "the longest, as they came");
+    assert!(!kept.iter().any(|one| one.to_string().contains("secret")));
+    let slow = &kept[0];
+    assert_eq!((&slow["duration"], &slow["initiated_at"]), (&json!(12.0), &json!("2000000.000005")));
+    // As a stock monitor of 20 shows them.
+    assert_eq!(keys(slow), ["age", "continuous", "description", "duration", "initiated_at", "type_data"]);
+    assert_eq!(keys(&slow["type_data"]), ["events", "info"]);
+    assert_eq!(keys(&slow["type_data"]["events"][0]), ["duration", "event", "time"]);
+    assert_eq!(keys(&slow["type_data"]["info"]), ["forwarded_to_leader", "seq", "source", "src_is_mon"]);
+    let by_duration = operations(&mut world, "dump_historic_ops_by_duration", "ops");
+    assert_eq!(
+        by_duration.iter().map(|one| &one["description"]).collect::<Vec<_>>(),
+        [&json!(told("slow")), &json!(told("k4")), &json!(told("k3"))]
+    );
+    assert_eq!(operations(&mut world, "dump_historic_slow_ops", "Ops").len(), 1);
+    world.now.mono += Duration::from_secs(600);
+    assert!(operations(&mut world, "dump_historic_ops", "ops").is_empty());
+    assert!(operations(&mut world, "dump_historic_slow_ops", "Ops").is_empty());
 }
 
 #[test]
