@@ -1,8 +1,8 @@
 //! The core's inbox: three queues, so that clients can never delay the quorum.
 //!
 //! What the process itself reports (finished writes, timers, admin requests) comes first, then other monitors,
-//! then clients. Peers and clients wait when their queue is full, which makes a flood slow down its own
-//! connections and nobody else's. What clients say is bounded in bytes, too.
+//! then clients. Peers and clients wait when their queue is full, in events or in bytes, which makes a flood slow
+//! down its own connections and nobody else's.
 
 use std::sync::Arc;
 
@@ -13,25 +13,31 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 #[derive(Debug, Clone)]
 pub(crate) struct EventSender {
     internal: mpsc::UnboundedSender<Event>,
-    peers: mpsc::Sender<Event>,
-    clients: mpsc::Sender<Weighed>,
-    /// One permit for each byte of clients' messages that may wait.
-    client_bytes: Arc<Semaphore>,
+    peers: Lane,
+    clients: Lane,
+}
+
+/// A queue that is bounded in events and in bytes.
+#[derive(Debug, Clone)]
+struct Lane {
+    events: mpsc::Sender<Weighed>,
+    /// One permit for each byte of messages that may wait.
+    room: Arc<Semaphore>,
 }
 
 /// Where the engine takes them.
 #[derive(Debug)]
 pub(crate) struct EventReceiver {
     internal: mpsc::UnboundedReceiver<Event>,
-    peers: mpsc::Receiver<Event>,
+    peers: mpsc::Receiver<Weighed>,
     clients: mpsc::Receiver<Weighed>,
 }
 
 /// An event, and its part of the bytes that may wait.
 type Weighed = (Event, Option<OwnedSemaphorePermit>);
 
-/// Bytes of clients' messages that may wait; one message may exceed it.
-const CLIENT_BYTES_MAX: u32 = 64 << 20;
+/// Bytes of messages that may wait in a queue; one message may exceed it.
+const QUEUE_BYTES_MAX: u32 = 64 << 20;
 
 /// The engine is gone: the process is ending.
 #[derive(Debug, thiserror::Error)]
@@ -41,17 +47,30 @@ pub(crate) struct Stopping;
 /// A new inbox that holds so many waiting events of peers and of clients.
 pub(crate) fn channel(peers_max: usize, clients_max: usize) -> (EventSender, EventReceiver) {
     let (internal_tx, internal) = mpsc::unbounded_channel();
-    let (peers_tx, peers) = mpsc::channel(peers_max);
-    let (clients_tx, clients) = mpsc::channel(clients_max);
+    let (peers_tx, peers) = Lane::new(peers_max);
+    let (clients_tx, clients) = Lane::new(clients_max);
     (
-        EventSender {
-            internal: internal_tx,
-            peers: peers_tx,
-            clients: clients_tx,
-            client_bytes: Arc::new(Semaphore::new(CLIENT_BYTES_MAX as usize)),
-        },
+        EventSender { internal: internal_tx, peers: peers_tx, clients: clients_tx },
         EventReceiver { internal, peers, clients },
     )
+}
+
+impl Lane {
+    fn new(events_max: usize) -> (Self, mpsc::Receiver<Weighed>) {
+        let (events, receiver) = mpsc::channel(events_max);
+        (Self { events, room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX as usize)) }, receiver)
+    }
+
+    async fn put(&self, event: Event) -> Result<(), Stopping> {
+        self.events.send((event, None)).await.map_err(|_| Stopping)
+    }
+
+    /// Waits until there is room for so many bytes as well.
+    async fn put_message(&self, event: Event, bytes: usize) -> Result<(), Stopping> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(QUEUE_BYTES_MAX);
+        let permit = self.room.clone().acquire_many_owned(bytes).await.map_err(|_| Stopping)?;
+        self.events.send((event, Some(permit))).await.map_err(|_| Stopping)
+    }
 }
 
 impl EventSender {
@@ -68,7 +87,15 @@ impl EventSender {
     /// # Errors
     /// When the engine has ended.
     pub(crate) async fn peer(&self, event: Event) -> Result<(), Stopping> {
-        self.peers.send(event).await.map_err(|_| Stopping)
+        self.peers.put(event).await
+    }
+
+    /// As [`EventSender::peer`], for a message of so many bytes: waits until there is room for them.
+    ///
+    /// # Errors
+    /// When the engine has ended.
+    pub(crate) async fn peer_message(&self, event: Event, bytes: usize) -> Result<(), Stopping> {
+        self.peers.put_message(event, bytes).await
     }
 
     /// Delivers an event of a client, waiting while the queue is full.
@@ -76,7 +103,7 @@ impl EventSender {
     /// # Errors
     /// When the engine has ended.
     pub(crate) async fn client(&self, event: Event) -> Result<(), Stopping> {
-        self.clients.send((event, None)).await.map_err(|_| Stopping)
+        self.clients.put(event).await
     }
 
     /// As [`EventSender::client`], for a message of so many bytes: waits until there is room for them.
@@ -84,9 +111,7 @@ impl EventSender {
     /// # Errors
     /// When the engine has ended.
     pub(crate) async fn client_message(&self, event: Event, bytes: usize) -> Result<(), Stopping> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(CLIENT_BYTES_MAX);
-        let permit = self.client_bytes.clone().acquire_many_owned(bytes).await.map_err(|_| Stopping)?;
-        self.clients.send((event, Some(permit))).await.map_err(|_| Stopping)
+        self.clients.put_message(event, bytes).await
     }
 }
 
@@ -102,9 +127,9 @@ impl EventReceiver {
         tokio::select! {
             biased;
             Some(event) = self.internal.recv() => Some(event),
-            Some(event) = self.peers.recv() => Some(event),
-            () = expiry => None,
             // The permit goes back here: the core bounds what it takes over.
+            Some((event, _permit)) = self.peers.recv() => Some(event),
+            () = expiry => None,
             Some((event, _permit)) = self.clients.recv() => Some(event),
         }
     }
@@ -129,17 +154,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_of_clients_wait_for_room_in_bytes() {
-        let (sender, mut receiver) = channel(4, 100);
-        let event = || Event::ClientAlive { session: SessionId(1) };
-        let half = CLIENT_BYTES_MAX as usize / 2;
-        sender.client_message(event(), half).await.unwrap();
+    async fn messages_wait_for_room_in_bytes() {
+        let (sender, mut receiver) = channel(100, 100);
+        let half = QUEUE_BYTES_MAX as usize / 2;
+        let alive = || Event::ClientAlive { session: SessionId(1) };
+        let down = || Event::PeerDown { peer: Default::default() };
+        sender.client_message(alive(), half).await.unwrap();
         // Larger than everything that may wait: it goes alone.
-        let mut huge = Box::pin(sender.client_message(event(), usize::MAX));
+        let mut huge = Box::pin(sender.client_message(alive(), usize::MAX));
         assert!(poll_once(&mut huge).await.is_none(), "there is no room");
-        assert!(receiver.next(None).await.is_some());
+        // Peers have room of their own, and as much of it.
+        sender.peer_message(down(), half).await.unwrap();
+        let mut huge_peer = Box::pin(sender.peer_message(down(), usize::MAX));
+        assert!(poll_once(&mut huge_peer).await.is_none(), "there is no room");
+        assert!(matches!(receiver.next(None).await, Some(Event::PeerDown { .. })));
+        assert!(poll_once(&mut huge_peer).await.is_some());
+        assert!(poll_once(&mut huge).await.is_none(), "a peer's room is no client's");
+        assert!(matches!(receiver.next(None).await, Some(Event::PeerDown { .. })));
+        assert!(matches!(receiver.next(None).await, Some(Event::ClientAlive { .. })));
         assert!(poll_once(&mut huge).await.is_some());
-        let mut small = Box::pin(sender.client_message(event(), 1));
+        let mut small = Box::pin(sender.client_message(alive(), 1));
         assert!(poll_once(&mut small).await.is_none());
     }
 

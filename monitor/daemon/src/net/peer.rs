@@ -291,7 +291,8 @@ impl Peer {
             SessionEvent::Message(raw) => match Envelope::decode(&raw) {
                 Ok(message) => {
                     let peer = self.session.peer().clone();
-                    self.shared.events.peer(Event::PeerMessage { peer, message }).await
+                    let event = Event::PeerMessage { peer, message };
+                    self.shared.events.peer_message(event, raw.payload_len()).await
                 }
                 Err(error) => {
                     // The same bytes would come again after a reconnect: skip them, and say so loudly.
