@@ -12,6 +12,7 @@ use std::time::Duration;
 /// The file format is the clients', too.
 pub(crate) use mon_client::ceph_conf;
 use mon_core::config::Config as CoreConfig;
+use mon_core::settings::HistoryLimits;
 use mon_store::DiskLimits;
 use mon_types::addr::AddrVec;
 use mon_types::crypto_key::CryptoKind;
@@ -101,6 +102,8 @@ pub(crate) struct LimitSettings {
     pub(crate) config_key_bytes_max: usize,
     /// Most bytes that all clients together may make us keep.
     pub(crate) client_bytes_max: usize,
+    /// What is remembered of operations that ended.
+    pub(crate) history: HistoryLimits,
 }
 
 /// The HTTP endpoint.
@@ -113,6 +116,9 @@ pub(crate) struct HttpSettings {
     pub(crate) token_file: Option<PathBuf>,
     /// Where to write its address.
     pub(crate) address_file: Option<PathBuf>,
+    pub(crate) connections_max: usize,
+    /// How long a client may take.
+    pub(crate) patience: Duration,
 }
 
 /// What is logged, and where.
@@ -283,6 +289,12 @@ fn limits(options: &Options) -> Result<LimitSettings, BadValue> {
         session_timeout,
         config_key_bytes_max: options.size("mon_config_key_max_entry_size")?,
         client_bytes_max: options.size("mon_client_bytes_max")?,
+        history: HistoryLimits {
+            size: options.integer("mon_op_history_size")?,
+            duration: options.duration("mon_op_history_duration")?,
+            slow_size: options.integer("mon_op_history_slow_op_size")?,
+            slow_threshold: options.duration("mon_op_history_slow_op_threshold")?,
+        },
     })
 }
 
@@ -300,7 +312,18 @@ fn http(options: &Options) -> Result<HttpSettings, BadValue> {
         let why = "beyond loopback the endpoint needs mon_http_tls_cert or mon_http_token_file";
         return Err(options.bad("mon_http_listen", why));
     }
-    Ok(HttpSettings { listen, tls, token_file, address_file: options.path("mon_http_address_file") })
+    let connections_max = options.integer("mon_http_connections_max")?;
+    if connections_max < 4 {
+        return Err(options.bad("mon_http_connections_max", "must be at least 4"));
+    }
+    Ok(HttpSettings {
+        listen,
+        tls,
+        token_file,
+        address_file: options.path("mon_http_address_file"),
+        connections_max,
+        patience: options.duration("mon_http_patience")?,
+    })
 }
 
 fn log(options: &Options, foreground: bool) -> Result<LogSettings, BadValue> {
@@ -407,6 +430,7 @@ mod tests {
         assert_eq!(settings.core, CoreConfig::default());
         assert_eq!(settings.disk, DiskLimits::default());
         assert_eq!(settings.limits.peer, Limits::peer());
+        assert_eq!(settings.limits.history, HistoryLimits::default());
         assert_eq!(settings.release, Release::Tentacle);
         assert_eq!(settings.log.filter, "info");
         assert_eq!(settings.modes.service, [Mode::Secure, Mode::Crc]);
@@ -423,6 +447,7 @@ mod tests {
         assert_eq!(error(&[("mon_data_avail_crit", "101")]), "mon_data_avail_crit");
         assert_eq!(error(&[("mon_http_listen", "0.0.0.0:80")]), "mon_http_listen");
         assert_eq!(error(&[("mon_http_tls_cert", "c")]), "mon_http_tls_key");
+        assert_eq!(error(&[("mon_http_connections_max", "3")]), "mon_http_connections_max");
         assert_eq!(error(&[("auth_service_required", "kerberos")]), "auth_service_required");
         assert_eq!(error(&[("auth_cluster_required", "none")]), "auth_cluster_required");
     }

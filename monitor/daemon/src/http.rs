@@ -11,6 +11,7 @@
 
 mod access;
 pub(crate) mod address_file;
+mod door;
 mod listen;
 pub(crate) mod metrics;
 mod probes;
@@ -21,6 +22,7 @@ pub(crate) mod view;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware;
@@ -28,7 +30,6 @@ use axum::routing::get;
 
 use crate::handle::CoreHandle;
 use access::Access;
-#[allow(unused_imports, reason = "their user, the run loop, lands next")]
 pub(crate) use listen::{Listening, serve};
 use metrics::Metrics;
 
@@ -41,6 +42,10 @@ pub(crate) struct HttpConfig {
     pub(crate) tls: Option<TlsFiles>,
     /// A file whose first line is the token that `/v1` asks for.
     pub(crate) token_file: Option<PathBuf>,
+    /// Most connections at a time.
+    pub(crate) connections_max: usize,
+    /// How long a client may take over a handshake, a request's head, its body, or any part of the answer.
+    pub(crate) patience: Duration,
 }
 
 /// PEM files, read again when they change.
@@ -111,4 +116,4 @@ pub(crate) fn router(state: AppState, access: Arc<Access>) -> Router {
 }
 
 #[cfg(test)]
-mod http_test;
+pub(crate) mod http_test;

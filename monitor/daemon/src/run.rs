@@ -158,6 +158,7 @@ fn service_settings(settings: &Settings, prepared: &Prepared) -> ServiceSettings
         operations_bytes_max: settings.limits.client_bytes_max,
         session_timeout: settings.limits.session_timeout,
         kv_value_bytes_max: settings.limits.config_key_bytes_max,
+        history: settings.limits.history.clone(),
         disk_warn_percent: u64::from(settings.disk.warn_percent),
         disk_error_percent: u64::from(settings.disk.stop_percent),
         ..ServiceSettings::default()

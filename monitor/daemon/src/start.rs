@@ -13,7 +13,7 @@ use mon_types::monmap::MonMap;
 use crate::check;
 use crate::config::Settings;
 use crate::exit::{Exit, Failed};
-use crate::{keyring_file, mkfs, monmap_store, user};
+use crate::{endpoints, keyring_file, mkfs, monmap_store, user};
 
 /// What it takes to run.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct Prepared {
 
 /// Becomes the user that the settings name, makes the store if that is wanted, then checks and opens it.
 pub(crate) fn prepare(settings: &Settings) -> Result<Prepared, Failed> {
-    user::become_user(&settings.process)?;
+    user::become_user(&settings.process, &endpoints::folders(settings))?;
     if settings.mkfs_if_empty {
         mkfs::mkfs(settings, None)?;
     }

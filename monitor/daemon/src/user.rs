@@ -21,7 +21,10 @@ struct Account {
 }
 
 /// Becomes who the settings say. Without root rights, being that user already is enough.
-pub(crate) fn become_user(process: &ProcessSettings) -> Result<(), Failed> {
+///
+/// Folders that are missing are made for that user before, as far as we may: a run directory is on a file system that
+/// is empty after a boot, under a folder of root's.
+pub(crate) fn become_user(process: &ProcessSettings, folders: &[&Path]) -> Result<(), Failed> {
     let failed = |why: String| Failed::new(Exit::Configuration, why);
     let current =
         Account { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() };
@@ -40,6 +43,12 @@ pub(crate) fn become_user(process: &ProcessSettings) -> Result<(), Failed> {
             owner.map_err(|error| failed(format!("setuser_match_path {}: {error}", path.display())))?;
         if owner != wanted.uid {
             return Ok(());
+        }
+    }
+    for folder in folders.iter().filter(|folder| !folder.exists()) {
+        // What cannot be made is told by who needs it.
+        if std::fs::create_dir_all(folder).is_ok() && wanted != current {
+            let _ = std::os::unix::fs::chown(folder, Some(wanted.uid), Some(wanted.gid));
         }
     }
     if wanted == current {
@@ -91,6 +100,23 @@ fn number_of(group: &str, file: &Path) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn missing_run_directories_are_made_where_that_is_possible() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, file) = (folder.path().join("run/ceph"), folder.path().join("file"));
+        std::fs::write(&file, "").unwrap();
+        let process = ProcessSettings {
+            foreground: true,
+            user: None,
+            group: None,
+            user_match_path: None,
+            pid_file: None,
+            admin_socket: None,
+        };
+        become_user(&process, &[&run, &file.join("below")]).unwrap();
+        assert!(run.is_dir());
+    }
 
     #[test]
     fn names_and_numbers() {

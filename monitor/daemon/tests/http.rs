@@ -108,7 +108,9 @@ fn a_learner_takes_a_voters_place_in_one_epoch() {
     let swap = |id: &str, epoch: u64| json!({"learner": "l", "operation_id": id, "expected_epoch": epoch});
     let planned = epoch(&a);
     let early = a.post("/v1/members/c/replace", &swap("early", planned));
-    assert!(early.status >= 400, "it has never followed: {}", early.text);
+    // It was never seen.
+    let problem = early.json();
+    assert_eq!((early.status, &problem["code"]), (409, &json!(-16)), "{}", early.text);
     assert_eq!(names(&a.get("/v1/members")["members"]), ["a", "b", "c"]);
 
     let _running = Learner::start(&dev, "l", port);

@@ -166,6 +166,20 @@ pub(crate) const TABLE: &[Spec] = &[
     ours("mon_http_tls_cert", Path, Http, "", "certificate chain (PEM), read again when it changes"),
     ours("mon_http_tls_key", Path, Http, "", "its private key (PEM)"),
     ours("mon_http_token_file", Path, Http, "", "file with the bearer token that /v1 asks for"),
+    ours(
+        "mon_http_connections_max",
+        Integer,
+        Http,
+        "256",
+        "most connections at a time; beyond it the oldest that is not being answered is cut. Requests for /v1 take three quarters of it at most",
+    ),
+    ours(
+        "mon_http_patience",
+        Duration,
+        Http,
+        "10",
+        "how long a client may take over the TLS handshake, over a request's head, over its body, and until it takes more of an answer",
+    ),
     //
     ceph(
         "auth_cluster_required",
@@ -223,6 +237,28 @@ pub(crate) const TABLE: &[Spec] = &[
     ),
     ceph("mon_config_key_max_entry_size", Size, Limits, "64K", "largest value of a config-key"),
     ceph("mon_session_timeout", Duration, Limits, "300", "how long a client may be silent"),
+    ceph(
+        "mon_op_history_size",
+        Integer,
+        Limits,
+        "20",
+        "how many operations that ended are remembered, the longest of all (`ceph tell mon.X dump_historic_ops`)",
+    ),
+    ceph("mon_op_history_duration", Duration, Limits, "600", "for how long they are"),
+    ceph(
+        "mon_op_history_slow_op_size",
+        Integer,
+        Limits,
+        "20",
+        "how many slow ones are remembered besides, the latest of all",
+    ),
+    ceph(
+        "mon_op_history_slow_op_threshold",
+        Duration,
+        Limits,
+        "10",
+        "from how long on an operation counts as slow",
+    ),
     ours("mon_message_bytes_max", Size, Limits, "128M", "largest message of a client"),
     ours("mon_queue_bytes_max", Size, Limits, "256M", "most bytes waiting for one peer that does not read"),
     ours(

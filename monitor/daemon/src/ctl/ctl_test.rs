@@ -1,6 +1,5 @@
 //! The commands against a real endpoint over a scripted core.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,8 +10,9 @@ use mon_core::status::{Member, Status};
 use mon_types::id::{Rank, Version};
 
 use super::{Ctl, CtlError, run};
+use crate::http::http_test::plain;
 use crate::http::metrics::Metrics;
-use crate::http::{AppState, HttpConfig, Listening, serve};
+use crate::http::{AppState, Listening, serve};
 use crate::testing::Core;
 
 #[derive(Debug, Parser)]
@@ -23,7 +23,7 @@ struct Line {
 
 async fn endpoint(core: Core) -> (Listening, tokio::sync::watch::Receiver<Vec<String>>) {
     let (core, asked) = core.start();
-    let config = HttpConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), tls: None, token_file: None };
+    let config = plain();
     let state = AppState { core, metrics: Arc::new(Metrics::default()) };
     (serve(&config, state).await.unwrap(), asked)
 }
@@ -115,7 +115,7 @@ async fn keys_are_written_read_and_listed() {
 async fn a_watch_prints_changes_until_it_is_told_to_list_anew() {
     let (core, _) = Core::new().start();
     let feed = core.published().kv.clone();
-    let config = HttpConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), tls: None, token_file: None };
+    let config = plain();
     let at = serve(&config, AppState { core, metrics: Arc::new(Metrics::default()) }).await.unwrap();
     let change = |version, value: Option<&'static [u8]>| KvChange {
         version: Version(version),

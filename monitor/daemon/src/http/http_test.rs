@@ -21,8 +21,19 @@ use super::{AppState, HttpConfig, HttpError, TlsFiles, router, serve};
 use crate::handle::CoreHandle;
 use crate::testing::Core;
 
-fn state(core: CoreHandle) -> AppState {
+pub(crate) fn state(core: CoreHandle) -> AppState {
     AppState { core, metrics: Arc::new(Metrics::default()) }
+}
+
+/// An endpoint on any port of loopback, without TLS.
+pub(crate) fn plain() -> HttpConfig {
+    HttpConfig {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        tls: None,
+        token_file: None,
+        connections_max: 256,
+        patience: Duration::from_secs(10),
+    }
 }
 
 fn leader() -> Status {
@@ -290,7 +301,7 @@ async fn a_watch_resumes_where_it_ended() {
 async fn outside_loopback_both_tls_and_a_token_are_needed() {
     let (core, _events) = crate::testing::handle();
     let listen: SocketAddr = "0.0.0.0:0".parse().unwrap();
-    let config = HttpConfig { listen, tls: None, token_file: None };
+    let config = HttpConfig { listen, ..plain() };
     assert!(matches!(serve(&config, state(core)).await, Err(HttpError::Unprotected(at)) if at == listen));
 }
 
@@ -309,8 +320,7 @@ async fn over_tls_the_token_opens_v1() {
     std::fs::write(&token_file, "0123456789abcdef\n").unwrap();
     let core = Core::new().with_status(leader()).handle();
     let tls = TlsFiles { certificate: dir.path().join("cert.pem"), key: dir.path().join("key.pem") };
-    let config =
-        HttpConfig { listen: "127.0.0.1:0".parse().unwrap(), tls: Some(tls), token_file: Some(token_file) };
+    let config = HttpConfig { tls: Some(tls), token_file: Some(token_file), ..plain() };
     let listening = serve(&config, state(core)).await.unwrap();
     let url = format!("https://localhost:{}/v1/status", listening.address.port());
 

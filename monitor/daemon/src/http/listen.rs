@@ -1,13 +1,15 @@
-//! Listening: plain or TLS, certificates read again when they change, a bounded number of connections.
+//! Listening: plain or TLS, certificates read again when they change.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum_server::Handle;
+use axum_server::accept::DefaultAcceptor;
 use axum_server::tls_rustls::RustlsConfig;
 
 use super::access::Access;
+use super::door::Door;
 use super::{AppState, HttpConfig, HttpError, TlsFiles, router};
 
 /// An open endpoint.
@@ -28,12 +30,10 @@ impl Listening {
 const GRACE: Duration = Duration::from_millis(500);
 /// How often certificates are looked at.
 const RELOAD_EVERY: Duration = Duration::from_secs(10);
-/// How long a client may take to send a request's head.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// Opens the endpoint and serves it in the background.
 pub(crate) async fn serve(config: &HttpConfig, state: AppState) -> Result<Listening, HttpError> {
-    let HttpConfig { listen, tls, token_file } = config;
+    let HttpConfig { listen, tls, token_file, connections_max, patience } = config;
     if !listen.ip().is_loopback() && (tls.is_none() || token_file.is_none()) {
         return Err(HttpError::Unprotected(*listen));
     }
@@ -48,14 +48,16 @@ pub(crate) async fn serve(config: &HttpConfig, state: AppState) -> Result<Listen
         Some(files) => {
             let certificates = load(files).await?;
             tokio::spawn(reload(files.clone(), certificates.clone()));
-            let mut server =
+            let server =
                 axum_server::from_tcp_rustls(listener, certificates).map_err(bind)?.handle(handle.clone());
-            server.http_builder().http1().header_read_timeout(HEAD_WITHIN);
+            // Under the encryption: handshakes are watched, too.
+            let server = server
+                .map(|tls| tls.acceptor(Door::new(DefaultAcceptor::new(), *connections_max, *patience)));
             tokio::spawn(async move { report(server.serve(service).await) });
         }
         None => {
-            let mut server = axum_server::from_tcp(listener).map_err(bind)?.handle(handle.clone());
-            server.http_builder().http1().header_read_timeout(HEAD_WITHIN);
+            let server = axum_server::from_tcp(listener).map_err(bind)?.handle(handle.clone());
+            let server = server.map(|plain| Door::new(plain, *connections_max, *patience));
             tokio::spawn(async move { report(server.serve(service).await) });
         }
     }

@@ -62,9 +62,9 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Value>, P
 )]
 pub(super) async fn add(
     State(state): State<AppState>,
-    Json(Member { name, addr, guards }): Json<Member>,
+    Json(member): Json<Member>,
 ) -> Result<Json<Done>, Problem> {
-    command_done(&state, guarded(json!({"prefix": "mon add", "name": name, "addr": addr}), guards)).await
+    add_as(&state, "mon add", member).await
 }
 
 /// Remove a voter
@@ -78,7 +78,7 @@ pub(super) async fn remove(
     Path(name): Path<String>,
     Query(guards): Query<Guards>,
 ) -> Result<Json<Done>, Problem> {
-    command_done(&state, guarded(json!({"prefix": "mon rm", "name": name}), guards)).await
+    change(&state, json!({"prefix": "mon rm", "name": name}), guards).await
 }
 
 /// Replace a voter by a learner
@@ -95,7 +95,7 @@ pub(super) async fn replace(
     Json(Replacement { learner, guards }): Json<Replacement>,
 ) -> Result<Json<Done>, Problem> {
     let command = json!({"prefix": "mon replace", "voter": voter, "learner": learner});
-    command_done(&state, guarded(command, guards)).await
+    change(&state, command, guards).await
 }
 
 /// The learners
@@ -116,10 +116,9 @@ pub(super) async fn learners(State(state): State<AppState>) -> Result<Json<Value
 )]
 pub(super) async fn learner_add(
     State(state): State<AppState>,
-    Json(Member { name, addr, guards }): Json<Member>,
+    Json(member): Json<Member>,
 ) -> Result<Json<Done>, Problem> {
-    let command = json!({"prefix": "mon learner add", "name": name, "addr": addr});
-    command_done(&state, guarded(command, guards)).await
+    add_as(&state, "mon learner add", member).await
 }
 
 /// Remove a learner
@@ -133,7 +132,7 @@ pub(super) async fn learner_remove(
     Path(name): Path<String>,
     Query(guards): Query<Guards>,
 ) -> Result<Json<Done>, Problem> {
-    command_done(&state, guarded(json!({"prefix": "mon learner rm", "name": name}), guards)).await
+    change(&state, json!({"prefix": "mon learner rm", "name": name}), guards).await
 }
 
 /// Let the leader hand over
@@ -147,12 +146,19 @@ pub(super) async fn step_down(State(state): State<AppState>) -> Result<Json<Done
     command_done(&state, json!({"prefix": "mon step-down"})).await
 }
 
-fn guarded(mut command: Value, Guards { expected_epoch, operation_id }: Guards) -> Value {
+async fn add_as(state: &AppState, prefix: &str, member: Member) -> Result<Json<Done>, Problem> {
+    let Member { name, addr, guards } = member;
+    change(state, json!({"prefix": prefix, "name": name, "addr": addr}), guards).await
+}
+
+/// Runs a command under its guards.
+async fn change(state: &AppState, mut command: Value, guards: Guards) -> Result<Json<Done>, Problem> {
+    let Guards { expected_epoch, operation_id } = guards;
     if let Some(epoch) = expected_epoch {
         command["expected_epoch"] = epoch.into();
     }
     if let Some(id) = operation_id {
         command["operation_id"] = id.into();
     }
-    command
+    command_done(state, command).await
 }
