@@ -139,7 +139,9 @@ pub(crate) fn run(arguments: DevArgs) -> Result<Exit, Failed> {
         DevCommand::Replace(one) => membership::replace(&mut Cluster::open(&one.at.dir)?, &one.mon)?,
         DevCommand::Kill { one, signal } => {
             let cluster = Cluster::open(&one.at.dir)?;
-            process::signal(&cluster, cluster.member(&one.mon)?, signal)?;
+            let member = cluster.member(&one.mon)?;
+            process::signal(&cluster, member, signal)?;
+            eprintln!("mon.{} got {signal}", member.name);
         }
         DevCommand::Down { at, delete } => up::down(&Cluster::open(&at.dir)?, delete)?,
     }

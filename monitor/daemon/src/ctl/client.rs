@@ -34,13 +34,18 @@ pub(crate) enum CtlError {
     },
     /// No file there names an endpoint that listens.
     #[error(
-        "no monitor with an http endpoint is running here, by the files in {folder}; name one with --url, or the \
+        "no {who} with an http endpoint is running here, by the files in {folder}; name one with --url, or the \
          monitors' run_dir with --run-dir"
     )]
     NoneHere {
+        /// Whom we looked for.
+        who: String,
         /// Where we looked.
         folder: String,
     },
+    /// Not a URL.
+    #[error("--url {0} is no url of an endpoint: use http://IP:PORT or https://HOST:PORT")]
+    Url(String),
     /// A file of ours that cannot be read.
     #[error("cannot read {file}: {source}")]
     File {
@@ -111,7 +116,8 @@ impl Client {
         };
         let of_system = Path::new(SYSTEM_AUTHORITIES);
         let url = match &endpoint.url {
-            Some(url) => url.clone(),
+            Some(url) if url.starts_with("http://") || url.starts_with("https://") => url.clone(),
+            Some(url) => return Err(CtlError::Url(url.clone())),
             None => local::find(&endpoint.run_dir, endpoint.mon.as_deref())?,
         };
         let of_system = (url.starts_with("https:") && of_system.exists()).then_some(of_system);

@@ -12,8 +12,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// The URL of the first monitor, by name, that listens; or of the one that is named.
 pub(super) fn find(run_dir: &Path, mon: Option<&str>) -> Result<String, CtlError> {
-    let none = || CtlError::NoneHere { folder: run_dir.display().to_string() };
     let wanted = mon.map(|name| format!("mon.{}", name.strip_prefix("mon.").unwrap_or(name)));
+    let who = wanted.clone().unwrap_or_else(|| "monitor".into());
+    let none = || CtlError::NoneHere { who: who.clone(), folder: run_dir.display().to_string() };
     let entries = std::fs::read_dir(run_dir).map_err(|_| none())?;
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|path| {
@@ -57,7 +58,7 @@ mod tests {
         say("ceph-mon.ba.http", &ba.local_addr().unwrap().to_string());
         assert_eq!(find(None), Ok(url(&b)));
         assert_eq!((find(Some("ba")), find(Some("mon.b"))), (Ok(url(&ba)), Ok(url(&b))));
-        assert!(find(Some("a")).is_err(), "it is gone");
+        assert!(find(Some("a")).unwrap_err().starts_with("no mon.a "), "it is gone");
         assert!(super::find(Path::new("/nowhere"), None).is_err());
     }
 }

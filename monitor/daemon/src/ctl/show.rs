@@ -17,7 +17,7 @@ pub(super) fn status(client: &Client, out: &mut impl Write) -> Result<(), CtlErr
     }
     let ready = if status.ready { "serving" } else { "not serving" };
     let rank = status.rank.map_or_else(|| "none".to_owned(), |rank| rank.to_string());
-    let health = if status.health.status.is_empty() { "unknown" } else { &status.health.status };
+    let health = if status.health.status.is_empty() { "health not known yet" } else { &status.health.status };
     writeln!(out, "monitor   mon.{} (rank {rank}), {}, {ready}", status.name, status.state)?;
     writeln!(out, "cluster   {}, {health}", status.fsid)?;
     for (check, summary) in &status.health.checks {

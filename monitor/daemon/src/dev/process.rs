@@ -22,6 +22,17 @@ pub(crate) enum Signal {
     Term,
 }
 
+impl std::fmt::Display for Signal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Kill => "KILL",
+            Self::Stop => "STOP",
+            Self::Cont => "CONT",
+            Self::Term => "TERM",
+        })
+    }
+}
+
 impl FromStr for Signal {
     type Err = String;
 

@@ -30,7 +30,16 @@ pub(crate) fn up(arguments: &UpArgs) -> Result<(), Failed> {
     let folder = &arguments.at.dir;
     std::fs::create_dir_all(folder).map_err(|error| cannot("make", folder, &error))?;
     let cluster = match Cluster::find(folder)? {
-        Some(cluster) => cluster,
+        Some(cluster) => {
+            if cluster.members.len() != usize::from(arguments.mons) {
+                eprintln!(
+                    "there is a cluster of {} here already, which is started as it is; `mon dev add` and `mon dev remove` \
+                     change it",
+                    cluster.members.len()
+                );
+            }
+            cluster
+        }
         None => plan(folder, arguments)?,
     };
     files::make(&cluster)?;
