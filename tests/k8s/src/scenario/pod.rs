@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::cluster::{Cluster, Member};
 use crate::wait;
@@ -44,12 +45,18 @@ pub(super) fn container_killed(world: &World) -> Result<()> {
     let load = world.load(&cluster)?;
     let leader = cluster.leading_member()?;
     let pod = cluster.pod(&leader.pod)?.context("the leader has no pod")?;
+    let epoch = |status: &Value| status["quorum"]["electionEpoch"].as_u64();
+    let before = epoch(&cluster.status()?);
+    let restarts = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].as_u64();
     let mark = load.now();
     world.kill_container(&pod)?;
-    cluster.wait_status("another leader", PATIENCE, |status| {
-        let now = status["quorum"]["leader"].as_str();
-        now.is_some_and(|now| now != leader.name).then_some(())
-    })?;
+    // Who is elected meanwhile may lead for a moment only, so that no status tells: what tells is the election.
+    wait::until("the container to run again", PATIENCE, || {
+        let now = cluster.pod(&leader.pod)?.unwrap_or_default();
+        Ok((restarts(&now) > restarts(&pod)).then_some(()))
+    })
+    .with_context(|| cluster.story())?;
+    cluster.wait_status("another election", PATIENCE, |status| (epoch(status) > before).then_some(()))?;
     cluster.wait_full(3, PATIENCE)?;
     world.timings.time(
         "leader container killed -> writes again",
@@ -62,7 +69,7 @@ pub(super) fn container_killed(world: &World) -> Result<()> {
 
 /// Deletes a member's pod and waits until another of the same name is in quorum.
 pub(crate) fn delete_and_wait(cluster: &Cluster, member: &Member) -> Result<()> {
-    let uid = |pod: Option<serde_json::Value>| pod.map(|pod| pod["metadata"]["uid"].clone());
+    let uid = |pod: Option<Value>| pod.map(|pod| pod["metadata"]["uid"].clone());
     let before = uid(cluster.pod(&member.pod)?);
     cluster.delete_pod(&member.pod)?;
     wait::until("the new pod to be ready", PATIENCE, || {
