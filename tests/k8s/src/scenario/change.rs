@@ -20,8 +20,12 @@ pub(super) fn rolled(world: &World) -> Result<()> {
     let epoch = election_epoch(&cluster)?;
     let mark = load.now();
     let image = change_image(world, &cluster)?;
-    let Rolled { order, leaders } = wait_rolled(&cluster, &image)?;
-    ensure!(order.last() == Some(&leader), "the leader mon.{leader} was not restarted last: {order:?}");
+    let Rolled { order, leaders, led_in_the_end } = wait_rolled(&cluster, &image)?;
+    ensure!(order.first() != Some(&leader), "the leader mon.{leader} was restarted first: {order:?}");
+    // An election may have made one that had been restarted before the leader.
+    let (last, others) = order.split_last().context("nobody was restarted")?;
+    let led = led_in_the_end.context("nobody led")?;
+    ensure!(*last == led || others.contains(&led), "mon.{led} led and was not restarted last: {order:?}");
     let ceilings = (Duration::from_millis(200), Duration::from_secs(1));
     world.timings.time(
         "rolling change: gaps over 0.2 s in sum",
@@ -57,14 +61,20 @@ pub(super) struct Rolled {
     order: Vec<String>,
     /// Who led, one after the other.
     leaders: Vec<String>,
+    /// Who led when one was left to be restarted.
+    led_in_the_end: Option<String>,
 }
 
 /// Waits until every member runs an image.
 pub(super) fn wait_rolled(cluster: &Cluster, image: &str) -> Result<Rolled> {
     let (mut order, mut leaders): (Vec<String>, Vec<String>) = Default::default();
+    let mut led_in_the_end = None;
     wait::until("every member to be restarted", PATIENCE + PATIENCE, || {
         let members = cluster.members()?;
         let leader = cluster.status()?["quorum"]["leader"].as_str().map(str::to_owned);
+        if order.len() + 1 == members.len() {
+            led_in_the_end = led_in_the_end.take().or_else(|| leader.clone());
+        }
         leaders.extend(leader.filter(|leader| leaders.last() != Some(leader)));
         for member in &members {
             let pod = cluster.pod(&member.pod)?.unwrap_or_default();
@@ -77,7 +87,7 @@ pub(super) fn wait_rolled(cluster: &Cluster, image: &str) -> Result<Rolled> {
         Ok((order.len() == members.len() && cluster.is_full(members.len())?).then_some(()))
     })
     .with_context(|| cluster.story())?;
-    Ok(Rolled { order, leaders })
+    Ok(Rolled { order, leaders, led_in_the_end })
 }
 
 fn election_epoch(cluster: &Cluster) -> Result<u64> {
