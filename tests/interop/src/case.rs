@@ -27,7 +27,7 @@ const EACH: &[u8] = &[16, 18, 20];
 const ONE: &[u8] = &[18];
 
 /// All of them, those that wait the longest first.
-pub(crate) const ALL: [Case; 29] = [
+pub(crate) const ALL: [Case; 30] = [
     case("cli::exit_codes", EACH, cli::exit_codes),
     case("leader::changes_membership", EACH, leader::changes_membership),
     case("leader::dies_and_returns", EACH, leader::dies_and_returns),
@@ -52,6 +52,7 @@ pub(crate) const ALL: [Case; 29] = [
     case("access::wrong_key_and_fsid", EACH, access::wrong_key_and_fsid),
     case("power::cut_of_all", ONE, power::cut_of_all),
     case("refusals::configuration", ONE, refusals::configuration),
+    case("refusals::monitor_of_another_cluster", EACH, refusals::monitor_of_another_cluster),
     case("refusals::damaged_store", ONE, refusals::damaged_store),
     case("refusals::disk", ONE, refusals::disk),
     alone("power::leader_killed", ONE, power::leader_killed),

@@ -68,7 +68,8 @@ pub struct Answer {
     pub disk_bytes_available: u64,
 }
 
-/// `state` of a monitor's status.
+/// `state` of a monitor's status. The monitor has an enum of its own for it: the two share no crate and meet at the
+/// interface, so that either can run beside another version of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MonState {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -197,7 +197,27 @@ pub(crate) fn tell_ping_daemon(world: &World) -> Result<()> {
         ] {
             cluster.ceph(&[&["daemon", &socket], words].concat())?.ok()?;
         }
+        cluster.ceph(&["tell", &target, "compact"])?.says("compacted rocksdb in ")?.ok()?;
+        cluster.ceph(&["daemon", &socket, "compact"])?.says("compacted rocksdb in ")?.ok()?;
     }
+    let leader = cluster.wait_for_quorum(&["a", "b", "c"])?;
+    cluster.ceph(&["config-key", "set", "remembered", "no matter what"])?.ok()?;
+    let history = cluster.ceph(&["tell", &format!("mon.{leader}"), "dump_historic_ops"])?.json()?;
+    ensure!(history["size"] == 20 && history["duration"] == 600, "{history}");
+    let ops = history["ops"].as_array().context("no list of operations")?;
+    // As stock monitors of these releases show them.
+    let mut expected = vec!["age", "description", "duration", "initiated_at", "type_data"];
+    if cluster.stock.release >= 20 {
+        expected.insert(1, "continuous");
+    }
+    for op in ops {
+        let mut keys: Vec<_> = op.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        keys.sort_unstable();
+        ensure!(keys == expected, "{op}");
+    }
+    let found =
+        ops.iter().any(|op| op["description"].as_str().is_some_and(|text| text.contains("remembered")));
+    ensure!(found && !history.to_string().contains("no matter what"), "{history}");
     Ok(())
 }
 

@@ -79,6 +79,43 @@ pub(crate) fn configuration(world: &World) -> Result<()> {
     cluster.ceph(&["config-key", "get", "kept"])?.says("here")?.ok().map(drop)
 }
 
+/// A monitor that was set up with the keys and the addresses of this cluster and the fsid of another, say from a copied
+/// configuration: nobody talks to it, and the log says why, once.
+pub(crate) fn monitor_of_another_cluster(world: &World) -> Result<()> {
+    let cluster = Cluster::up(&world.binary, &world.stock, world.keep, plan(ONE, &world.stock))?;
+    let address = format!("[v2:127.0.0.1:{}]", cluster.mon("a")?.port);
+    for kind in [Kind::Ours, Kind::Stock] {
+        let mons = [("x", kind)];
+        let mut other = Cluster::make(&world.binary, &world.stock, world.keep, plan(&mons, &world.stock))?;
+        fs::copy(cluster.path("mon.keyring"), other.path("mon.keyring"))?;
+        let mut tool = other.stock.tool("monmaptool");
+        Said::run(tool.args(["--addv", "a", &address]).arg(other.inside("monmap")), "")?.ok()?;
+        // Otherwise it would take itself for the whole of the first quorum.
+        for conf in ["ceph.conf", "ours.conf"].map(|name| other.path(name)) {
+            let text = fs::read_to_string(&conf)?;
+            fs::write(&conf, text.replace("mon initial members = x", "mon initial members = x,a"))?;
+        }
+        fs::remove_dir_all(other.data("x"))?;
+        other.mkfs(other.mon("x")?)?;
+        other.start("x")?;
+        let told = format!("of cluster {}", other.fsid);
+        wait::until("a word about the stranger", Duration::from_secs(60), || {
+            Ok(cluster.log("a").contains(&told).then_some(()))
+        })?;
+        for number in 0..5 {
+            cluster.ceph(&["config-key", "set", "still", &number.to_string()])?.ok()?;
+        }
+        let count = cluster.log("a").matches(&told).count();
+        ensure!(count == 1, "told {count} times of {kind:?}:\n{}", cluster.tails());
+        let socket = other.inside("x.asok").display().to_string();
+        let status = other.ceph(&["daemon", &socket, "mon_status"])?.json()?;
+        ensure!(status["state"] == "probing", "{kind:?}: {status}");
+        let map = cluster.ceph(&["mon", "dump", "-f", "json"])?.json()?;
+        ensure!(map["mons"].as_array().is_some_and(|mons| mons.len() == 1), "{map}");
+    }
+    Ok(())
+}
+
 /// Bytes changed in the middle of the store's files.
 pub(crate) fn damaged_store(world: &World) -> Result<()> {
     for kind in ["MANIFEST", ".sst"] {
