@@ -33,12 +33,14 @@ fn no_target_panics_or_takes_much_memory() {
             let before = peak_kib();
             try_input(target, &input, &format!("input {index}"));
             if let (Some(before), Some(after)) = (before, peak_kib()) {
+                // The kernel counts pages in batches: the peak may even seem to go back.
+                let growth = after.saturating_sub(before);
                 assert!(
-                    after - before <= GROWTH_MAX_KIB,
+                    growth <= GROWTH_MAX_KIB,
                     "{}: input {index} of {} bytes takes {} KiB",
                     target.name,
                     input.len(),
-                    after - before
+                    growth
                 );
             }
         }
