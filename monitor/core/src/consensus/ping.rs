@@ -22,7 +22,7 @@ impl Consensus {
         let ping = MMonPing { op: MonPingOp::Ping, stamp: cx.now.wall, tracker };
         let mut lives = Vec::new();
         for (rank, info) in self.members.others() {
-            if self.liveness.is_connected(&info.addrs) {
+            if self.may_ping() && self.liveness.is_connected(&info.addrs) {
                 cx.out.send(&info.addrs, ping.clone(), None);
             }
             lives.push((
@@ -36,11 +36,18 @@ impl Consensus {
         self.elector.store_scores(cx);
     }
 
+    /// Not once we are removed: our sessions still show the rank that we had, and a stock monitor of 18 looks it up in
+    /// the new map unchecked, and ends (seen: `MonMap::get_addrs`, by `Elector::begin_peer_ping`).
+    fn may_ping(&self) -> bool {
+        self.leaving.is_none()
+    }
+
     pub(super) fn handle_ping(&mut self, cx: &mut Cx<'_>, from: &AddrVec, m: &MMonPing) {
         if let Ok(view) = ConnectionTracker::from_bytes(&m.tracker) {
             self.elector.scores.merge(&view);
         }
         match m.op {
+            MonPingOp::Ping if !self.may_ping() => {}
             MonPingOp::Ping => {
                 let tracker = self.elector.scores.tracker().to_bytes();
                 let reply = MMonPing { op: MonPingOp::PingReply, stamp: m.stamp, tracker };

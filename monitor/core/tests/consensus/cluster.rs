@@ -18,7 +18,7 @@ use mon_types::addr::AddrVec;
 use mon_types::encode::{Decode, Encode};
 use mon_types::id::MapEpoch;
 use mon_types::kv::{KvRead, Transaction};
-use mon_types::message::Envelope;
+use mon_types::message::{Envelope, Message};
 use mon_types::monmap::{MonInfo, MonMap};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -156,6 +156,7 @@ impl Cluster {
     }
 
     fn transmit(&mut self, from: usize, to: usize, message: Envelope) {
+        self.nodes[from].pings += u64::from(matches!(message.message, Message::MonPing(_)));
         if self.is_cut(from, to) {
             self.held.entry((from, to)).or_default().push_back(message);
             return;

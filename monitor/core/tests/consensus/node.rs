@@ -61,6 +61,8 @@ pub(crate) struct Node {
     pub(crate) losses: u64,
     /// With whom the daemon was told last to keep sessions.
     pub(crate) peers: Vec<AddrVec>,
+    /// Pings and answers to pings that were sent, in all lives.
+    pub(crate) pings: u64,
     /// Warnings of all lives.
     pub(crate) warnings: Vec<String>,
     /// How long this disk takes to sync, if not what all take.
@@ -91,6 +93,7 @@ impl Node {
             committed: 0,
             losses: 0,
             peers: Vec::new(),
+            pings: 0,
             warnings: Vec::new(),
             sync_us: None,
         }

@@ -97,6 +97,17 @@ fn a_removed_leader_stays_until_the_others_have_the_map() {
     }
 }
 
+/// A stock monitor of 18 ended when it was pinged under a rank that the new map did not have.
+#[test]
+fn a_removed_monitor_pings_nobody() {
+    let mut c = known_to_a_alone(3, &[1]);
+    let (a, b) = (c.nodes[0].pings, c.nodes[1].pings);
+    c.run(ms(3000));
+    assert!(c.nodes[0].runs(), "it still looks for somebody to tell");
+    assert!(c.nodes[1].pings > b, "b pings on");
+    assert_eq!(c.nodes[0].pings, a);
+}
+
 #[test]
 fn a_removed_monitor_that_is_started_again_shows_the_map_and_stops() {
     for seed in seeds(4) {
