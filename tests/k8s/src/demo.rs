@@ -3,7 +3,7 @@
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::cluster::Cluster;
@@ -33,7 +33,7 @@ pub(crate) fn demo(kube: &Kube) -> Result<()> {
     say("kubectl apply of the sample: three monitors");
     let cluster = Cluster::new(kube, "default", "ceph");
     show(cluster.kubectl().args(["apply", "-f", &format!("{CHART}/samples/moncluster.yaml")]))?;
-    let _watcher = Watcher::start(&cluster)?;
+    let mut watcher = Watcher::start(kube, &cluster)?;
     timed("Ready", || cluster.wait_full(3, PATIENCE).map(drop))?;
     show(cluster.kubectl().args(["get", "moncluster,pods", "-o", "wide"]))?;
 
@@ -70,9 +70,13 @@ pub(crate) fn demo(kube: &Kube) -> Result<()> {
         _ => println!("    (nodes of a cluster that is not ours are left alone)"),
     }
     show(cluster.kubectl().args(["get", "moncluster,pods", "-o", "wide"]))?;
+    wait::until("the operation to end", PATIENCE, || {
+        Ok(cluster.status()?["operation"].is_null().then_some(()))
+    })?;
+    watcher.end()?;
     history(&cluster)?;
     println!(
-        "\nTo look around:  cargo xtask k8s kubectl moncluster status ceph   (KEEP=1 make demo-k8s leaves it up)"
+        "\nTo look around:  cargo xtask k8s kubectl moncluster status   (KEEP=1 make demo-k8s leaves it up)"
     );
     Ok(())
 }
@@ -81,10 +85,17 @@ pub(crate) fn demo(kube: &Kube) -> Result<()> {
 struct Watcher(Child);
 
 impl Watcher {
-    fn start(cluster: &Cluster) -> Result<Self> {
-        let mut command = cluster.kubectl();
-        command.args(["moncluster", "status", &cluster.name, "-w"]);
+    fn start(kube: &Kube, cluster: &Cluster) -> Result<Self> {
+        // Flags of a plugin come after its name.
+        let mut command = kube.kubectl();
+        command.args(["moncluster", "status", "-c", &cluster.name, "-n", &cluster.namespace, "-w"]);
         Ok(Self(command.spawn().context("cannot start kubectl moncluster")?))
+    }
+
+    /// Ends it; an error when it has ended before.
+    fn end(&mut self) -> Result<()> {
+        ensure!(self.0.try_wait()?.is_none(), "kubectl moncluster status -w ended by itself");
+        self.0.kill().context("cannot end kubectl moncluster")
     }
 }
 
