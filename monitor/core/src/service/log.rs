@@ -145,7 +145,11 @@ impl LogService {
         let before = self.pending.len();
         for entry in &message.entries {
             let same = |known: &LogEntry| known.key() == entry.key() && known.channel == entry.channel;
-            if !self.recent.iter().chain(&self.pending).any(same) {
+            // After a start the entries of before the full value are known by it alone.
+            let keys = self.summary.counters.iter().flat_map(|counters| &counters.recent);
+            let known = keys.into_iter().any(|key| *key == entry.key())
+                || self.summary.tails.get(&entry.channel).is_some_and(|t| t.iter().any(|(_, e)| same(e)));
+            if !known && !self.recent.iter().chain(&self.pending).any(same) {
                 self.pending.push(entry.clone());
             }
         }

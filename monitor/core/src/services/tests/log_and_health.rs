@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use mon_types::entity::EntityInstanceName;
 use mon_types::id::Rank;
 use mon_types::kv::KvRead;
+use mon_types::log::{LogEntry, Priority};
+use mon_types::message::MLog;
 use mon_types::release::Release;
+use mon_types::time::UTime;
 use serde_json::json;
 
-use super::harness::World;
+use super::harness::{World, addrs, fsid};
 use crate::effect::Effect;
 use crate::event::DiskUse;
 
@@ -32,6 +36,42 @@ fn lines_come_back_in_order_whatever_the_form() {
         assert_eq!(fresh.version(), world.services.log.version());
         let audit = world.text(&json!({"prefix": "log last", "num": 5, "channel": "audit"}));
         assert!(audit.contains("cmd='[{\"prefix\":\"log\"}]': finished"), "{audit}");
+    }
+}
+
+/// Found by the simulator: after a start the entries of before the newest full value were forgotten, and one of them
+/// that came again was written again.
+#[test]
+fn an_entry_that_comes_again_after_a_restart_is_known_whenever_that_is() {
+    for release in [Release::Pacific, Release::Tentacle] {
+        let mut world = World::of_release(release);
+        for number in 1..=120 {
+            let entry = LogEntry {
+                name: "client.x".parse().unwrap(),
+                rank: EntityInstanceName { kind: 8, number: 5 },
+                addrs: addrs(0),
+                stamp: UTime { sec: 1_000_000 + number, nsec: 0 },
+                seq: number.into(),
+                priority: Priority::INFO,
+                message: format!("entry {number}"),
+                channel: "cluster".into(),
+                tail: Default::default(),
+            };
+            let log = MLog { fsid: fsid(), entries: vec![entry], ..MLog::default() };
+            let session = world.open_session(2 * u64::from(number), "client.x", "allow *");
+            world.say(session, 1, log.clone());
+            let version = world.store.read_u64("logm", "last_committed").unwrap();
+            world.services = world.restarted().unwrap();
+            world.form_quorum();
+            let session = world.open_session(2 * u64::from(number) + 1, "client.x", "allow *");
+            world.effects.clear();
+            world.say(session, 1, log);
+            assert_eq!(world.heard(session).len(), 1, "entry {number} is acknowledged");
+            let text = world.text(&json!({"prefix": "log last", "num": 1000}));
+            let line = format!("entry {number}");
+            let times = text.lines().filter(|shown| shown.ends_with(&line)).count();
+            assert_eq!(times, 1, "{release}: {line} at {version:?}");
+        }
     }
 }
 
