@@ -6,7 +6,7 @@ use mon_core::command::signature::Signature;
 use mon_core::command::table::Table;
 use mon_types::release::Release;
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| Table::for_release(Release::Tentacle));
+static TABLE: LazyLock<&Table> = LazyLock::new(|| Table::for_release(Release::Tentacle));
 
 /// The JSON text of a command.
 pub(crate) fn command(input: &[u8]) {

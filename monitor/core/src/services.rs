@@ -75,7 +75,7 @@ pub struct Services {
     identity: Identity,
     settings: Settings,
     rng: ChaCha20Rng,
-    table: Table,
+    table: &'static Table,
     quorum: Option<QuorumView>,
     /// How many committed values each learner that follows us lacks, by name. On the leader.
     followers: BTreeMap<String, u64>,

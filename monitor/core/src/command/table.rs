@@ -6,6 +6,7 @@
 //! (data/commands-own.txt), the help texts are our own (data/help.txt).
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use mon_types::encode::{Decode, DecodeError, Encode, Reader, envelope};
@@ -90,17 +91,18 @@ impl Table {
         clippy::expect_used,
         reason = "the data is part of the program; the tests read all three tables"
     )]
-    pub fn for_release(release: Release) -> Self {
-        let stock = match release {
-            Release::Pacific | Release::Quincy => include_str!("../../data/commands-16.txt"),
-            Release::Reef | Release::Squid => include_str!("../../data/commands-18.txt"),
-            Release::Tentacle => include_str!("../../data/commands-20.txt"),
+    pub fn for_release(release: Release) -> &'static Self {
+        // Read once in a process: the simulator starts thousands of monitors in one.
+        static TABLES: [OnceLock<Table>; 3] = [const { OnceLock::new() }; 3];
+        let (table, stock) = match release {
+            Release::Pacific | Release::Quincy => (&TABLES[0], include_str!("../../data/commands-16.txt")),
+            Release::Reef | Release::Squid => (&TABLES[1], include_str!("../../data/commands-18.txt")),
+            Release::Tentacle => (&TABLES[2], include_str!("../../data/commands-20.txt")),
         };
-        Self::parse(
-            &[stock, include_str!("../../data/commands-own.txt")],
-            include_str!("../../data/help.txt"),
-        )
-        .expect("command data is well formed")
+        table.get_or_init(|| {
+            let files = [stock, include_str!("../../data/commands-own.txt")];
+            Self::parse(&files, include_str!("../../data/help.txt")).expect("command data is well formed")
+        })
     }
 
     /// Reads the table that a leader shared. Stock tables hold no manager commands, and their help is dropped:
