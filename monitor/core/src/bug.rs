@@ -158,26 +158,18 @@ bugs! {
     GlobalIdsGivenAgain,
     /// `paxos/lease.rs`: reads go on when the lease has ended. Ceph's `is_readable` compares the time.
     LeaseNeverEnds,
+    /// `paxos/lease.rs`: the wall clock says when a lease ends, and it can be set back. Ceph's leases are so.
+    LeaseByWallClock,
+    /// `wire/session.rs`: what was received is forgotten when a connection breaks, and taken again when it is sent
+    /// again.
+    FramesReplayedTwice,
+    /// `sim/world/faults.rs`: not a line of ours but a rule for who runs us: a machine that lost its disk comes back
+    /// empty under its old name, instead of being replaced. An acceptor that forgets what it accepted; wiped
+    /// data folders have cost etcd users writes so.
+    WipedRejoins,
 }
 
 impl Bug {
-    /// Whether it takes more seeds to notice than the gate has time for: looked for by `bugs --mode monitor` alone.
-    #[must_use]
-    pub fn is_rare(self) -> bool {
-        matches!(
-            self,
-            Self::MembersChangedTogether
-                | Self::HalfSyncedServed
-                | Self::HalfSyncedLoaded
-                | Self::SwapIgnoresPending
-                | Self::RevisionOfTwoValues
-                | Self::SameOperationTwice
-                | Self::StaleEpochAccepted
-                | Self::GlobalIdsGivenAgain
-                | Self::LeaseNeverEnds
-        )
-    }
-
     /// Whether it takes the whole monitor to notice it: what it breaks is in the services, or for them alone.
     #[must_use]
     pub fn needs_services(self) -> bool {
@@ -205,7 +197,14 @@ impl Bug {
                 | Self::StaleEpochAccepted
                 | Self::GlobalIdsGivenAgain
                 | Self::LeaseNeverEnds
+                | Self::LeaseByWallClock
         )
+    }
+
+    /// Whether it is in the sessions between monitors, which only the wire mode has.
+    #[must_use]
+    pub fn needs_frames(self) -> bool {
+        matches!(self, Self::FramesReplayedTwice)
     }
 }
 
@@ -225,18 +224,22 @@ mod switch {
         ON.set(bug);
     }
 
-    pub(crate) fn is_on(bug: Bug) -> bool {
+    /// Whether a bug is on in this thread.
+    #[must_use]
+    pub fn is_on(bug: Bug) -> bool {
         ON.get() == Some(bug)
     }
 }
 
 #[cfg(not(feature = "planted-bugs"))]
 mod switch {
-    pub(crate) const fn is_on(_bug: super::Bug) -> bool {
+    /// No bug is ever on.
+    #[must_use]
+    pub const fn is_on(_bug: super::Bug) -> bool {
         false
     }
 }
 
-pub(crate) use switch::is_on;
+pub use switch::is_on;
 #[cfg(feature = "planted-bugs")]
 pub use switch::plant;

@@ -102,6 +102,8 @@ pub struct Menu {
     pub weights: BTreeMap<Class, u32>,
     /// The mean time from one fault to the next.
     pub gap: Duration,
+    /// The shortest time that a fault lasts.
+    pub length_min: Duration,
     /// The longest time that a fault lasts.
     pub length_max: Duration,
 }
@@ -125,7 +127,12 @@ impl Menu {
     /// Nothing goes wrong.
     #[must_use]
     pub fn none() -> Self {
-        Self { weights: BTreeMap::new(), gap: Duration::MAX, length_max: Duration::ZERO }
+        Self {
+            weights: BTreeMap::new(),
+            gap: Duration::MAX,
+            length_min: Duration::ZERO,
+            length_max: Duration::ZERO,
+        }
     }
 
     /// A random part of all kinds, with random strengths.
@@ -140,7 +147,7 @@ impl Menu {
         // From a few per second to one in some seconds; from instants to long enough for syncs.
         let gap = Duration::from_millis([30, 100, 300, 1000, 3000][rng.random_range(0..5)]);
         let length_max = Duration::from_millis([100, 1_000, 4_000, 15_000][rng.random_range(0..4)]);
-        Self { weights, gap, length_max }
+        Self { weights, gap, length_min: Duration::ZERO, length_max }
     }
 
     /// The fault of this number; none when nothing is on the menu.
@@ -161,7 +168,8 @@ impl Menu {
             None
         })?;
         // Short ones are as interesting as long ones: even on a logarithmic scale.
-        let length = self.length_max.mul_f64(10f64.powf(rng.random_range(-3.0..0.0)));
+        let share = 10f64.powf(rng.random_range(-3.0..0.0));
+        let length = self.length_min + (self.length_max - self.length_min).mul_f64(share);
         Some(Fault { number, gap, class, length, rng })
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod clients;
 pub mod fault;
+pub mod focus;
 pub mod guests;
 pub mod history;
 pub mod invariant;
@@ -20,6 +21,7 @@ pub mod register;
 pub mod run;
 pub mod trace;
 pub mod whole;
+pub mod wire;
 pub mod world;
 
 pub use plan::Plan;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
+#[cfg(feature = "planted-bugs")]
+use mon_core::bug::Bug;
 use mon_sim::fault::Class;
 use mon_sim::mode::Mode;
 use mon_sim::run::{Report, keep_panics};
@@ -28,9 +30,10 @@ struct Arguments {
     /// How many events each run has before it is brought to rest.
     #[arg(long, global = true, default_value_t = 20_000)]
     events: u64,
-    /// What runs: the consensus alone, or the whole monitor with sessions of clients.
-    #[arg(long, global = true, default_value = "consensus")]
-    mode: Mode,
+    /// What runs: the consensus alone (the default), the whole monitor with sessions of clients (`monitor`), or one of
+    /// both over real frames (`wire`). `bugs` looks for all bugs when none is given, or for those of a mode.
+    #[arg(long, global = true)]
+    mode: Option<Mode>,
     /// Shrink the faults of a failing run.
     #[arg(long, global = true)]
     minimize: bool,
@@ -55,12 +58,18 @@ enum Command {
     Hashes,
 }
 
+impl Arguments {
+    fn mode(&self) -> Mode {
+        self.mode.unwrap_or(Mode::Consensus)
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Violations that are panics are part of the report.
     keep_panics();
     #[cfg(feature = "planted-bugs")]
-    if !plant(arguments.bug.as_deref()) {
+    if !plant_named(&arguments) {
         return ExitCode::FAILURE;
     }
     match (&arguments.command, arguments.seed) {
@@ -72,27 +81,45 @@ fn main() -> ExitCode {
     }
 }
 
+/// Switches on what `--bug` names; says whether that makes sense.
 #[cfg(feature = "planted-bugs")]
-fn plant(name: Option<&str>) -> bool {
-    let Some(name) = name else { return true };
-    let known = mon_core::bug::Bug::ALL.iter().find(|bug| format!("{bug:?}") == name);
-    match known {
-        Some(bug) => mon_core::bug::plant(Some(*bug)),
-        None => eprintln!("there is no planted bug of that name; `mon-sim bugs` lists them"),
+fn plant_named(arguments: &Arguments) -> bool {
+    let Some(name) = &arguments.bug else { return true };
+    let Some(bug) = Bug::ALL.iter().find(|bug| format!("{bug:?}") == *name) else {
+        eprintln!("there is no planted bug of that name; `mon-sim bugs` lists them");
+        return false;
+    };
+    match (&arguments.command, arguments.seed) {
+        (Some(Command::Bugs), None) => true,
+        (None, Some(_)) => {
+            plant(Some(*bug));
+            true
+        }
+        _ => {
+            eprintln!("--bug goes with --seed, to see one run with it, or with `bugs`, to look for it alone");
+            false
+        }
     }
-    known.is_some()
+}
+
+/// Switches one bug on in this thread and all others off.
+#[cfg(feature = "planted-bugs")]
+fn plant(bug: Option<Bug>) {
+    mon_core::bug::plant(bug);
+    mon_wire::bug::plant_replays(bug == Some(Bug::FramesReplayedTwice));
 }
 
 fn hashes(arguments: &Arguments) -> ExitCode {
+    let mode = arguments.mode();
     for seed in arguments.from..arguments.from + arguments.seeds {
-        let report = arguments.mode.run(arguments.mode.plan(seed, arguments.events), false);
+        let report = mode.run(mode.plan(seed, arguments.events), false);
         println!("{seed} {:016x}", report.hash);
     }
     ExitCode::SUCCESS
 }
 
 fn replay(arguments: &Arguments, seed: u64) -> ExitCode {
-    let mode = arguments.mode;
+    let mode = arguments.mode();
     let mut plan = mode.plan(seed, arguments.events);
     let mut report = mode.run(plan.clone(), true);
     if arguments.minimize && report.violation.is_some() {
@@ -128,7 +155,8 @@ fn tell(report: &Report, mode: Mode) -> ExitCode {
         Some(violation) => {
             println!("seed {} after {} events: {violation}", report.seed, report.events);
             let mode = mode.word();
-            println!("replay: cargo xtask sim --mode {mode} --seed {} --minimize", report.seed);
+            let (seed, events) = (report.seed, report.events_planned);
+            println!("replay: cargo xtask sim --mode {mode} --seed {seed} --events {events} --minimize");
             ExitCode::FAILURE
         }
     }
@@ -145,13 +173,19 @@ struct Sum {
     failed: Vec<Report>,
 }
 
+/// What can be switched on.
+#[cfg(feature = "planted-bugs")]
+type Planted = Bug;
+#[cfg(not(feature = "planted-bugs"))]
+type Planted = std::convert::Infallible;
+
 /// Runs seeds on several threads; each run by itself is in one. Stops early at `failures` failures.
 fn run_many(
     arguments: &Arguments,
     mode: Mode,
     seeds: std::ops::Range<u64>,
     failures: usize,
-    bug: Option<u32>,
+    bug: Option<Planted>,
 ) -> Sum {
     let next = AtomicU64::new(seeds.start);
     let sum = Mutex::new(Sum::default());
@@ -160,9 +194,7 @@ fn run_many(
         for _ in 0..jobs {
             scope.spawn(|| {
                 #[cfg(feature = "planted-bugs")]
-                if let Some(bug) = bug {
-                    mon_core::bug::plant(Some(mon_core::bug::Bug::ALL[bug as usize]));
-                }
+                plant(bug);
                 #[cfg(not(feature = "planted-bugs"))]
                 let _none = bug;
                 loop {
@@ -174,13 +206,13 @@ fn run_many(
                     #[cfg_attr(not(feature = "planted-bugs"), allow(unused_mut))]
                     let mut report = mode.run(plan.clone(), false);
                     #[cfg(feature = "planted-bugs")]
-                    if let Some(bug) = bug.filter(|_| report.violation.is_some()) {
+                    if bug.is_some() && report.violation.is_some() {
                         // Only what holds without the bug speaks of the bug.
-                        mon_core::bug::plant(None);
+                        plant(None);
                         if mode.run(plan, false).violation.is_some() {
                             report.violation = None;
                         }
-                        mon_core::bug::plant(Some(mon_core::bug::Bug::ALL[bug as usize]));
+                        plant(bug);
                     }
                     // A panic outside of a run leaves nothing half done in the sum.
                     let mut sum = sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -209,7 +241,7 @@ fn run_many(
 fn swarm(arguments: &Arguments) -> ExitCode {
     let begun = Instant::now();
     let seeds = arguments.from..arguments.from + arguments.seeds;
-    let sum = run_many(arguments, arguments.mode, seeds, 20, None);
+    let sum = run_many(arguments, arguments.mode(), seeds, 20, None);
     let took = begun.elapsed().as_secs_f64();
     println!(
         "{} runs, {} events, {} operations in {took:.1} s: {:.0} events/s, {:.0} simulated seconds per second",
@@ -228,7 +260,7 @@ fn swarm(arguments: &Arguments) -> ExitCode {
         }
     }
     for report in &sum.failed {
-        tell(report, arguments.mode);
+        tell(report, arguments.mode());
     }
     if !sum.failed.is_empty() {
         return ExitCode::FAILURE;
@@ -243,28 +275,26 @@ fn swarm(arguments: &Arguments) -> ExitCode {
 #[cfg(feature = "planted-bugs")]
 fn bugs(arguments: &Arguments) -> ExitCode {
     let mut missed = 0;
-    println!("{:<28} {:>6}  found by", "bug", "seeds");
-    for (index, bug) in mon_core::bug::Bug::ALL.iter().enumerate() {
-        let named = arguments.bug.as_ref().map(|name| *name == format!("{bug:?}"));
-        let rare = bug.is_rare() && arguments.mode != Mode::Monitor;
-        if rare && named.is_none() {
-            println!("{:<28} {:>6}  rare: `bugs --mode monitor` looks for it", format!("{bug:?}"), "-");
-        }
-        if !named.unwrap_or(!rare && (bug.needs_services() || arguments.mode == Mode::Consensus)) {
+    println!("{:<28} {:<9} {:>6}  found by", "bug", "mode", "seeds");
+    for bug in Bug::ALL {
+        let mode = match () {
+            () if bug.needs_frames() => Mode::Wire,
+            () if bug.needs_services() => Mode::Monitor,
+            () => Mode::Consensus,
+        };
+        let name = format!("{bug:?}");
+        let named = arguments.bug.as_ref().is_none_or(|wanted| *wanted == name);
+        if !named || arguments.mode.is_some_and(|wanted| wanted != mode) {
             continue;
         }
-        let mode = if bug.needs_services() { Mode::Monitor } else { Mode::Consensus };
         // What is broken in the services shows soon, or with another seed.
         let arguments =
             &Arguments { events: arguments.events.min(mode.events_per_bug()), ..arguments.clone() };
-        let sum = run_many(arguments, mode, 0..arguments.seeds.max(2000), 1, Some(index as u32));
-        match sum.failed.first().and_then(|report| report.violation.as_ref()) {
-            Some(found) => println!("{:<28} {:>6}  {}", format!("{bug:?}"), sum.runs, found.invariant),
-            None => {
-                missed += 1;
-                println!("{:<28} {:>6}  NOT FOUND", format!("{bug:?}"), sum.runs);
-            }
-        }
+        let sum = run_many(arguments, mode, 0..arguments.seeds.max(2000), 1, Some(*bug));
+        let found = sum.failed.first().and_then(|report| report.violation.as_ref());
+        missed += u32::from(found.is_none());
+        let by = found.map_or("NOT FOUND", |violation| violation.invariant);
+        println!("{name:<28} {:<9} {:>6}  {by}", mode.word(), sum.runs);
     }
     if missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

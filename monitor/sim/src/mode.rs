@@ -14,11 +14,13 @@ pub enum Mode {
     Consensus,
     /// The whole monitor, with sessions of clients.
     Monitor,
+    /// One of both, over the sessions and frames that monitors have between each other.
+    Wire,
 }
 
 impl Mode {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Consensus, Self::Monitor];
+    pub const ALL: [Self; 3] = [Self::Consensus, Self::Monitor, Self::Wire];
 
     /// As the command line names it.
     #[must_use]
@@ -26,6 +28,7 @@ impl Mode {
         match self {
             Self::Consensus => "consensus",
             Self::Monitor => "monitor",
+            Self::Wire => "wire",
         }
     }
 
@@ -36,6 +39,7 @@ impl Mode {
         match self {
             Self::Consensus => plan,
             Self::Monitor => plan.with_guests(),
+            Self::Wire => plan.with_frames(),
         }
     }
 
@@ -44,25 +48,25 @@ impl Mode {
     pub fn events_per_bug(self) -> u64 {
         match self {
             Self::Consensus => u64::MAX,
-            Self::Monitor => 3_000,
+            Self::Monitor | Self::Wire => 3_000,
         }
     }
 
     /// Runs a plan.
     #[must_use]
     pub fn run(self, plan: Plan, readable: bool) -> Report {
-        match self {
-            Self::Consensus => run::run::<Registers>(plan, readable),
-            Self::Monitor => run::run::<Monitor>(plan, readable),
+        match plan.guests {
+            0 => run::run::<Registers>(plan, readable),
+            _ => run::run::<Monitor>(plan, readable),
         }
     }
 
     /// Shrinks the faults of a plan that fails.
     #[must_use]
     pub fn minimize(self, plan: &Plan, failed: &Report) -> (Plan, Report) {
-        match self {
-            Self::Consensus => minimize::minimize::<Registers>(plan, failed),
-            Self::Monitor => minimize::minimize::<Monitor>(plan, failed),
+        match plan.guests {
+            0 => minimize::minimize::<Registers>(plan, failed),
+            _ => minimize::minimize::<Monitor>(plan, failed),
         }
     }
 }
@@ -72,6 +76,6 @@ impl std::str::FromStr for Mode {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = Self::ALL.into_iter().find(|mode| mode.word() == text);
-        known.ok_or_else(|| format!("'{text}' is no mode: use consensus or monitor"))
+        known.ok_or_else(|| format!("'{text}' is no mode: use consensus, monitor or wire"))
     }
 }

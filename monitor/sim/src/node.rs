@@ -184,13 +184,21 @@ pub fn index_of(wanted: &str) -> usize {
     }
 }
 
+/// The machine with these addresses.
+#[must_use]
+pub fn index_of_addrs(wanted: &AddrVec) -> Option<usize> {
+    (0..26).find(|index| addrs(*index) == *wanted)
+}
+
 /// The one cluster of every world.
 #[must_use]
 pub fn fsid() -> Fsid {
     Fsid(uuid::Uuid::from_u128(0x5eed_0000_0000_4000_8000_0000_0000_0001))
 }
 
-fn identity(index: usize) -> Identity {
+/// Who the monitor of a machine is.
+#[must_use]
+pub fn identity(index: usize) -> Identity {
     Identity {
         name: name(index),
         addrs: addrs(index),

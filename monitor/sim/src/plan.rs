@@ -9,7 +9,9 @@ use mon_types::monmap::ElectionStrategy;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::fault::Menu;
+use crate::fault::{Class, Menu};
+use crate::focus::Focus;
+pub use mon_wire::auth::Mode as Frames;
 
 /// A range of durations in microseconds, ends included.
 pub type Micros = (u64, u64);
@@ -45,6 +47,8 @@ pub struct Plan {
     pub strategy: ElectionStrategy,
     /// How slow network and disks are.
     pub weather: Weather,
+    /// Whether messages between monitors pass through sessions and frames, and through which.
+    pub frames: Option<Frames>,
     /// Whether messages cross the network as bytes rather than as values.
     pub as_bytes: bool,
     /// By how many parts per million clocks run fast or slow, at most.
@@ -55,6 +59,8 @@ pub struct Plan {
     pub keys: u64,
     /// How many clients with sessions there are; only the whole monitor has use for them.
     pub guests: usize,
+    /// What it dwells on; only the whole monitor has use for it.
+    pub focus: Focus,
     /// How long a client rests between two operations, at most.
     pub rest: Duration,
     /// What may go wrong.
@@ -100,11 +106,13 @@ impl Plan {
             config,
             strategy: strategies[rng.random_range(0..3)],
             weather: Weather { delay, sync, write: Weather::FAIR.write },
+            frames: None,
             as_bytes: rng.random_bool(0.15),
             drift_ppm,
             clients: rng.random_range(1..7),
             keys: rng.random_range(1..6),
             guests: 0,
+            focus: Focus::None,
             rest: Duration::from_millis(rng.random_range(10..400)),
             menu,
             events,
@@ -126,7 +134,23 @@ impl Plan {
         }
         // Every monitor keeps to the rules that hold beside stock monitors: leases, everybody must accept.
         self.config.stock_rule = rng.random_bool(0.2);
+        self.focus = Focus::choose(&mut rng);
+        self.focus.shape(&mut self, &mut rng);
         self
+    }
+}
+
+impl Plan {
+    /// The same with sessions and frames between monitors, as the daemon has them; in one run of four for the whole
+    /// monitor.
+    #[must_use]
+    pub fn with_frames(self) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ 0x0066_7261_6d65);
+        let mut plan = if rng.random_bool(0.25) { self.with_guests() } else { self };
+        plan.frames = Some(if rng.random_bool(0.5) { Frames::Crc } else { Frames::Secure });
+        // Connections that break in the midst of things are what this is about.
+        plan.menu.weights.extend([(Class::Reset, 10), (Class::FalseDown, 5)]);
+        plan
     }
 }
 

@@ -17,6 +17,8 @@ use crate::world::World;
 pub struct Report {
     /// The seed.
     pub seed: u64,
+    /// How many events the first phase was to have.
+    pub events_planned: u64,
     /// How many events processes had.
     pub events: u64,
     /// How much time passed in the world.
@@ -37,7 +39,7 @@ pub struct Report {
 
 /// Runs a plan: first with faults, then to rest.
 pub fn run<P: Process>(plan: Plan, readable: bool) -> Report {
-    let seed = plan.seed;
+    let (seed, events_planned) = (plan.seed, plan.events);
     let mut world: World<P> = World::new(plan, readable);
     let panic = catch_unwind(AssertUnwindSafe(|| live(&mut world))).err();
     if panic.is_some() {
@@ -45,6 +47,7 @@ pub fn run<P: Process>(plan: Plan, readable: bool) -> Report {
     }
     Report {
         seed,
+        events_planned,
         events: world.events,
         simulated: world.now,
         operations: world.clients.history.len(),

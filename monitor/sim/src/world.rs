@@ -3,18 +3,20 @@
 //! A run is a function of its plan: nothing of the host reaches it. After every event of a process the invariants
 //! look at what it did; the first that does not hold ends the run.
 
+mod asking;
 mod disk;
 mod faults;
 mod guests;
 mod sessions;
 mod settle;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mon_core::consensus::Role;
 use mon_core::effect::{Effect, Halt, Level};
-use mon_core::event::{Event, RequestId, SessionId};
+use mon_core::event::{Event, SessionId};
 use mon_store::KvStore;
 use mon_types::id::MapEpoch;
 use mon_types::kv::Transaction;
@@ -32,6 +34,7 @@ use crate::node::{Clock, Node, Running, addrs, fsid, name};
 use crate::plan::{Micros, Plan};
 use crate::process::{Process, Request};
 use crate::trace::Trace;
+use crate::wire::Wire;
 use faults::Repair;
 
 /// See the module documentation.
@@ -60,6 +63,8 @@ pub struct World<P> {
     /// The first thing that did not.
     pub violation: Option<Violation>,
     net: Net,
+    /// Sessions and frames, where messages pass through them.
+    wire: Option<Wire>,
     rng: ChaCha8Rng,
     agenda: BTreeMap<(Duration, u64), Happening>,
     sequence: u64,
@@ -96,6 +101,14 @@ enum Happening {
     Guest { guest: usize, turn: u64 },
     /// A word reaches a guest.
     ToGuest { guest: usize, session: SessionId, word: Box<guests::Word> },
+    /// A session's timer may be due.
+    WireTimer { node: usize, peer: usize, life: u64 },
+    /// A call between processes reaches the other side.
+    WireCall { from: usize, to: usize, life: u64, attempt: u64 },
+    /// A handshake may have taken too long.
+    WireStall { line: u64 },
+    /// Something reaches the end of a line.
+    WireArrival { line: u64, end: usize },
     /// Something goes wrong.
     Fault(Box<Fault>),
     /// It ends.
@@ -127,6 +140,7 @@ impl<P: Process> World<P> {
             invariants: Invariants::all(P::SERVICES, &plan.config),
             violation: None,
             net: Net::default(),
+            wire: plan.frames.map(Wire::new),
             rng,
             agenda: BTreeMap::new(),
             sequence: 0,
@@ -170,6 +184,10 @@ impl<P: Process> World<P> {
             Happening::Client { client, after } => self.client(client, after),
             Happening::Guest { guest, turn } => self.guest_turn(guest, turn),
             Happening::ToGuest { guest, session, word } => self.reaches_guest(guest, session, *word),
+            Happening::WireTimer { node, peer, life } => self.wire_timer(node, peer, life),
+            Happening::WireCall { from, to, life, attempt } => self.wire_call(from, to, life, attempt),
+            Happening::WireStall { line } => self.wire_stall(line),
+            Happening::WireArrival { line, end } => self.wire_arrival(line, end),
             Happening::Fault(fault) => self.inflict(*fault),
             Happening::Repair(repair) => self.repair(repair),
         }
@@ -317,6 +335,9 @@ impl<P: Process> World<P> {
                     if reset || !peers.contains(&self.nodes[other].identity.addrs) {
                         self.drop_session(node, other);
                     }
+                    if peers.contains(&self.nodes[other].identity.addrs) {
+                        self.keep_session(node, other);
+                    }
                 }
             }
             Effect::AdminReply { request, reply } => {
@@ -356,56 +377,6 @@ impl<P: Process> World<P> {
             }
         }
         self.end(node, false);
-    }
-
-    fn asked(&mut self, node: usize, life: u64, id: u64, request: Request) {
-        let now = self.nodes[node].clock.at(self.now);
-        let machine = &mut self.nodes[node];
-        if machine.life != life || machine.paused {
-            return;
-        }
-        if machine.process.is_none() {
-            return;
-        }
-        self.trace.line(self.now, || format!("{} is asked ({id}): {request:?}", name(node)));
-        if let Err(violation) = self.invariants.asked(&self.nodes, node, id, &request) {
-            self.violate(violation.invariant, violation.what);
-        }
-        let machine = &mut self.nodes[node];
-        let Some(process) = &mut machine.process else { return };
-        process.core.ask(now, &machine.store, RequestId(id), request);
-        self.after_event(node);
-    }
-
-    fn answered(&mut self, id: u64, reply: &mon_core::effect::CommandReply) {
-        let Some(operation) = self.clients.open(id).copied() else { return };
-        let outcome = P::outcome(operation.action, reply);
-        self.trace.line(self.now, || format!("answer ({id}): {outcome:?}"));
-        self.trace.mix(id);
-        if let Some(client) = self.clients.answer(id, self.now, outcome) {
-            let rest = self.plan.rest.as_micros() as u64;
-            let at = self.now + self.micros((0, rest));
-            self.plan_for(at, Happening::Client { client, after: 0 });
-        }
-    }
-
-    fn client(&mut self, client: usize, after: u64) {
-        if after > 0 && self.clients.open(after).is_none() {
-            return;
-        }
-        if self.calm {
-            return;
-        }
-        self.next_request += 1;
-        let id = self.next_request;
-        let (leader, count) = (self.leader(), self.nodes.len());
-        let (node, key, action) = self.clients.begin(client, id, self.now, count, leader, &mut self.rng);
-        let (life, at) = (self.nodes[node].life, self.now + self.micros(self.plan.weather.delay));
-        let request = Box::new(Request::Client(key, action));
-        self.plan_for(at, Happening::Asked { node, life, id, request });
-        // Patience; then it asks for something else, and what it asked for stays open.
-        let at = self.now + self.micros((200_000, 3_000_000));
-        self.plan_for(at, Happening::Client { client, after: id });
     }
 
     /// Processes that keep each other busy for nothing show in events per simulated second.

@@ -29,6 +29,7 @@
 
 pub mod auth;
 mod banner;
+pub mod bug;
 mod connection;
 mod crypto;
 pub mod frame;

@@ -30,6 +30,7 @@ use bytes::Bytes;
 use mon_types::addr::AddrVec;
 use mon_types::message::RawMessage;
 
+use crate::bug;
 use crate::connection::{Connection, ConnectionError, Event};
 use crate::limits::Limits;
 use crate::session_frame::SessionFrame;
@@ -448,6 +449,9 @@ impl Session {
         self.connection = None;
         self.queue.requeue();
         self.ack_due = false;
+        if bug::replays() {
+            self.in_seq = 0;
+        }
         if self.policy != Policy::Peer {
             self.state = State::Closed;
             self.events.push_back(SessionEvent::Closed(error));

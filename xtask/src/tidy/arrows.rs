@@ -42,7 +42,7 @@ const RULES: [Rule; 20] = [
     },
     Rule {
         name: "mon-sim",
-        may_use: &["mon-types", "mon-cephx", "mon-store", "mon-core"],
+        may_use: &["mon-types", "mon-cephx", "mon-wire", "mon-store", "mon-core"],
         must_not_use: &["tokio", "rocksdb"],
     },
     Rule { name: "moncluster-api", may_use: &[], must_not_use: OUTSIDE },

@@ -74,16 +74,17 @@ impl Deed {
     }
 }
 
-/// What a guest asks for next, and as what message; `value` was never written before.
+/// What a guest asks for next by a `ticket` of hundred, and as what message; `value` was never written before.
 pub fn choose(
     guest: &mut Guest,
+    ticket: u32,
     keys: u64,
     value: Value,
     map_epoch: u64,
     rng: &mut ChaCha8Rng,
 ) -> (Deed, Message) {
     let key = Key(rng.random_range(0..keys));
-    match rng.random_range(0..100) {
+    match ticket {
         0..22 => kv(key, Action::Write(value), 0),
         22..36 => match guest.seen.get(&key) {
             Some((held, revision)) => kv(key, Action::Swap(*held, value), *revision),

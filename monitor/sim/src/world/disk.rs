@@ -87,6 +87,6 @@ impl<P: Process> World<P> {
             self.nodes[node].store.crash_keeping(kept);
         }
         self.check(|invariants, nodes| invariants.ended(nodes, node, power_cut));
-        self.process_gone(node);
+        self.process_gone(node, power_cut);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mon_core::bug::{self, Bug};
 use mon_core::event::Event;
 use mon_core::quorum::Order;
 use mon_types::kv::KvRead;
@@ -9,6 +10,7 @@ use rand::RngExt;
 
 use super::{Happening, World, new_node};
 use crate::fault::{Class, Fault};
+use crate::focus::Focus;
 use crate::net::Link;
 use crate::node::{Node, addrs, name};
 use crate::process::{Change, Process, Request};
@@ -79,7 +81,13 @@ impl<P: Process> World<P> {
                 self.plan_for(self.now, Happening::Repair(Repair::Ambush { until, end: until.max(end) }));
                 leader.is_some()
             }
-            Class::PowerCut => self.strike_down(node, true, end),
+            Class::PowerCut => {
+                let struck = self.strike_down(node, true, end);
+                if struck && bug::is_on(Bug::WipedRejoins) {
+                    self.wipe_in_place(node);
+                }
+                struck
+            }
             Class::Blackout => {
                 let mut any = false;
                 for node in 0..count {
@@ -109,13 +117,15 @@ impl<P: Process> World<P> {
                 node != other
             }
             Class::Reset => {
-                let up = node != other && self.net.is_up(node, other);
+                let up = node != other && self.session_stands(node, other);
                 self.reset_session(node, other);
                 up
             }
             Class::FalseDown => {
-                let up = node != other && self.net.is_up(node, other) && self.net.is_whole(node, other);
-                if up {
+                let up = node != other && self.session_stands(node, other) && self.net.is_whole(node, other);
+                if up && self.wire.is_some() {
+                    self.wire_break(node, other);
+                } else if up {
                     self.drop_session(node, other);
                     self.tell_down(node, other);
                 }
@@ -137,7 +147,12 @@ impl<P: Process> World<P> {
                 self.nodes[node].clock.wall_ms += jumps[rng.random_range(0..jumps.len())];
                 true
             }
-            Class::Membership => self.change_membership(node),
+            Class::Membership => {
+                // Several ordered at once must still happen one after the other.
+                let more = if self.plan.focus == Focus::Members { 3 } else { 0 };
+                let any = self.change_membership(node);
+                (0..more).fold(any, |any, _| self.change_membership(rng.random_range(0..count)) | any)
+            }
             Class::Replace => self.replace_somebody(node),
             Class::Learner => self.change_learner(node),
             Class::StepDown => leader.is_some_and(|leader| {
@@ -207,6 +222,14 @@ impl<P: Process> World<P> {
         self.end(node, power);
         self.plan_for(until, Happening::Repair(Repair::Start(node)));
         true
+    }
+
+    /// What must not be done: an empty disk under the old name.
+    fn wipe_in_place(&mut self, node: usize) {
+        let Ok(Some(map)) = stored_map(&self.nodes[node].store) else { return };
+        let fresh: Node<P> = new_node(node, &self.plan, &map, &mut self.rng);
+        self.nodes[node].store = fresh.store;
+        self.check(|invariants, nodes| invariants.replaced(nodes, node));
     }
 
     fn pause(&mut self, node: usize, until: Duration) -> bool {
@@ -287,6 +310,9 @@ impl<P: Process> World<P> {
             if self.nodes[node].life == life {
                 self.feed(node, event);
             }
+        }
+        if self.nodes[node].life == life {
+            self.wire_resume(node);
         }
         self.disk_done(node, life);
         if self.nodes[node].life == life {

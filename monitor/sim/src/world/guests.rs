@@ -81,7 +81,7 @@ impl<P: Process> World<P> {
             }
             return self.next_turn(guest, Duration::from_millis(500));
         }
-        let hasty = self.rng.random_bool(0.04);
+        let hasty = self.rng.random_bool(self.plan.focus.haste());
         if hasty || waited.is_some_and(|since| self.now > since + PATIENCE) {
             self.hang_up(guest);
         } else if self.guests.list[guest].open.len() < OPEN_MAX {
@@ -101,7 +101,7 @@ impl<P: Process> World<P> {
         }
         let (life, now) = (self.nodes[node].life, self.now);
         let session = self.guests.open(guest, node, life, now);
-        if self.rng.random_bool(0.2) {
+        if self.rng.random_bool(self.plan.focus.newcomers()) {
             self.guests.list[guest].global_id = None;
         }
         match self.guests.list[guest].global_id {
@@ -153,8 +153,9 @@ impl<P: Process> World<P> {
     fn ask_something(&mut self, guest: usize) {
         let value = self.clients.fresh();
         let epoch = self.invariants.book().map_epoch();
-        let keys = self.plan.keys;
-        let (deed, message) = choose(&mut self.guests.list[guest], keys, value, epoch, &mut self.rng);
+        let (keys, ticket) = (self.plan.keys, self.rng.random_range(self.plan.focus.deeds()));
+        let this = &mut self.guests.list[guest];
+        let (deed, message) = choose(this, ticket, keys, value, epoch, &mut self.rng);
         let permitted = self.guests.list[guest].badge.permits(&deed);
         if let (false, Deed::Kv { action: Action::Write(value) | Action::Swap(_, value), .. }) =
             (permitted, &deed)

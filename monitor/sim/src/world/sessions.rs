@@ -19,6 +19,9 @@ const GIVES_UP: Duration = Duration::from_secs(15);
 
 impl<P: Process> World<P> {
     pub(super) fn send(&mut self, from: usize, to: usize, message: Envelope) {
+        if self.wire.is_some() {
+            return self.wire_send(from, to, &message);
+        }
         let message = match self.plan.as_bytes {
             true => match Envelope::decode(&message.to_raw()) {
                 Ok(decoded) => decoded,
@@ -77,6 +80,9 @@ impl<P: Process> World<P> {
 
     /// Lets what a cut held go on its way.
     pub(super) fn release(&mut self, from: usize, to: usize) {
+        if self.wire.is_some() {
+            return self.wire_release(from, to);
+        }
         if !self.net.is_up(from, to) {
             self.try_connect(from, to);
             return;
@@ -87,9 +93,23 @@ impl<P: Process> World<P> {
         }
     }
 
+    /// A process wants a session with another, whether it has something to say or not.
+    pub(super) fn keep_session(&mut self, node: usize, peer: usize) {
+        match self.wire {
+            Some(_) => self.wire_keep(node, peer),
+            None => self.try_connect(node, peer),
+        }
+    }
+
+    /// Whether two have a session that works.
+    pub(super) fn session_stands(&self, a: usize, b: usize) -> bool {
+        self.wire.as_ref().map_or_else(|| self.net.is_up(a, b), |wire| wire.is_up(a, b))
+    }
+
     /// Begins to make a session, unless somebody does already.
     pub(super) fn try_connect(&mut self, from: usize, to: usize) {
-        if self.net.is_up(from, to) || !self.net.connecting.insert(pair(from, to)) {
+        // Real sessions see to themselves.
+        if self.wire.is_some() || self.net.is_up(from, to) || !self.net.connecting.insert(pair(from, to)) {
             return;
         }
         let at = self.now + self.micros(self.plan.weather.delay) * 3;
@@ -137,6 +157,9 @@ impl<P: Process> World<P> {
 
     /// One side ends a session; the other sees it closed.
     pub(super) fn drop_session(&mut self, node: usize, peer: usize) {
+        if self.wire.is_some() {
+            return self.wire_drop(node, peer);
+        }
         let was_up = self.net.close(node, peer);
         if was_up && self.net.passes((node, peer)) {
             self.tell_down(peer, node);
@@ -145,6 +168,9 @@ impl<P: Process> World<P> {
 
     /// A session is made anew between two that live.
     pub(super) fn reset_session(&mut self, a: usize, b: usize) {
+        if self.wire.is_some() {
+            return self.wire_break(a, b);
+        }
         if self.net.close(a, b) {
             self.try_connect(a, b);
         }
@@ -158,8 +184,11 @@ impl<P: Process> World<P> {
     }
 
     /// A process has ended: its connections close, what it had sent still arrives.
-    pub(super) fn process_gone(&mut self, node: usize) {
+    pub(super) fn process_gone(&mut self, node: usize, power_cut: bool) {
         self.guests_lose(node);
+        if self.wire.is_some() {
+            return self.wire_gone(node, power_cut);
+        }
         for other in (0..self.nodes.len()).filter(|other| *other != node) {
             if !self.net.is_up(node, other) {
                 continue;

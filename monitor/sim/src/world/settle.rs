@@ -169,7 +169,11 @@ impl<P: Process> World<P> {
             for key in 0..self.plan.keys {
                 let id = self.ask(node, Request::Client(Key(key), Action::Read));
                 self.clients.expect(0, id, self.now, Key(key), Action::Read);
-                let open = |world: &Self| world.clients.open(id).map(|_| String::new());
+                // One that finds out only now that it was removed stops, and owes no answer.
+                let life = self.nodes[node].life;
+                let open = |world: &Self| {
+                    world.clients.open(id).filter(|_| world.nodes[node].life == life).map(|_| String::new())
+                };
                 if self.wait_for(PATIENCE, open).is_some() {
                     return self.violate("liveness: reads", format!("{} does not answer a read", name(node)));
                 }
