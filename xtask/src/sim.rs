@@ -10,6 +10,8 @@ use crate::report::Report;
 /// What the gate runs: so many seeds, with so many events before each comes to rest.
 const SEEDS: &str = "500";
 const EVENTS: &str = "20000";
+/// The same for the whole monitor, and for both over real frames.
+const MODES: [(&str, &str, &str); 2] = [("monitor", "400", "2500"), ("wire", "200", "3000")];
 /// How many states of the model per scenario: about a minute in all.
 const MODEL_STATES: &str = "20000";
 /// Planted bugs that the model must find at once, and where.
@@ -47,6 +49,11 @@ pub(crate) fn check(report: &mut Report) -> Result<()> {
         run
     };
     report.step(&format!("simulator: {SEEDS} seeds of {EVENTS} events"), &mut run(&["--seeds", SEEDS]));
+    for (mode, seeds, events) in MODES {
+        let arguments = ["--", "--mode", mode, "--seeds", seeds, "--events", events];
+        let name = format!("simulator: {seeds} seeds of {events} events in mode {mode}");
+        report.step(&name, command("run").args(arguments));
+    }
     report.step("simulator: every planted bug is found", &mut run(&["bugs"]));
     let mut model = |name: &str, arguments: &[&str]| {
         report.step(name, command("run").args(["--bin", "mon-model", "--"]).args(arguments));
