@@ -319,8 +319,9 @@ impl<P: Process> World<P> {
         match effect {
             Effect::Persist { id, transaction, sync } => self.write(node, id, transaction, sync),
             Effect::Send { to, message, .. } => {
-                if let Some(to) = (0..self.nodes.len()).find(|other| self.nodes[*other].identity.addrs == to)
-                {
+                // What a process says to itself goes nowhere, as in the daemon.
+                let other = |other: &usize| *other != node && self.nodes[*other].identity.addrs == to;
+                if let Some(to) = (0..self.nodes.len()).find(other) {
                     self.check(|invariants, nodes| invariants.sent(nodes, (node, to), &message));
                     self.send(node, to, message);
                 }
