@@ -114,6 +114,9 @@ impl<'a> Search<'a> {
         let mut at = self.entries[0].next;
         let mut best: Option<Contradiction> = None;
         while self.returns_left > 0 {
+            if tried.len() > TRIED_MAX {
+                return Ok(());
+            }
             let entry = self.entries[at];
             if entry.is_call {
                 let before = self.twins[entry.operation];
@@ -186,6 +189,10 @@ impl<'a> Search<'a> {
         self.relink(call);
     }
 }
+
+/// A history with so many operations of unknown outcome that this does not decide it would take all memory: it is given
+/// up, undecided. Contradictions show long before.
+const TRIED_MAX: usize = 1_000_000;
 
 /// What the register holds after an operation; none when the answer does not fit.
 fn step(held: Option<Value>, operation: &Operation) -> Option<Option<Value>> {
