@@ -11,7 +11,7 @@ use crate::report::Report;
 const SEEDS: &str = "500";
 const EVENTS: &str = "20000";
 /// The same for the whole monitor, and for both over real frames.
-const MODES: [(&str, &str, &str); 2] = [("monitor", "150", "2500"), ("wire", "100", "3000")];
+const MODES: [(&str, &str, &str); 2] = [("monitor", "60", "2500"), ("wire", "100", "3000")];
 /// How many states of the model per scenario: about a minute in all.
 const MODEL_STATES: &str = "20000";
 /// Planted bugs that the model must find at once, and where.
