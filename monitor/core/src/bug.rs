@@ -158,8 +158,6 @@ bugs! {
     GlobalIdsGivenAgain,
     /// `paxos/lease.rs`: reads go on when the lease has ended. Ceph's `is_readable` compares the time.
     LeaseNeverEnds,
-    /// `paxos/lease.rs`: the wall clock says when a lease ends, and it can be set back. Ceph's leases are so.
-    LeaseByWallClock,
     /// `wire/session.rs`: what was received is forgotten when a connection breaks, and taken again when it is sent
     /// again.
     FramesReplayedTwice,
@@ -197,7 +195,6 @@ impl Bug {
                 | Self::StaleEpochAccepted
                 | Self::GlobalIdsGivenAgain
                 | Self::LeaseNeverEnds
-                | Self::LeaseByWallClock
         )
     }
 

@@ -67,11 +67,6 @@ impl Paxos {
         if bug::is_on(Bug::LeaseNeverEnds) {
             return !term.is_leader() || self.settled;
         }
-        if bug::is_on(Bug::LeaseByWallClock) {
-            let may = !term.is_leader() || self.settled;
-            let alone = term.is_leader() && term.quorum.len() == 1;
-            return may && (alone || self.lease.wall_end.is_some_and(|end| cx.now.wall < end));
-        }
         if term.is_leader() {
             return self.settled && (cx.now.mono < self.lease.end || term.quorum.len() == 1);
         }
@@ -107,10 +102,6 @@ impl Paxos {
             let doubt = if self.lease.overlaps { self.config.lease_renew_interval } else { Duration::ZERO };
             self.lease.end =
                 self.lease.end.max((self.lease.given_at + self.config.lease).saturating_sub(doubt));
-            if bug::is_on(Bug::LeaseByWallClock) {
-                self.lease.wall_end =
-                    Some(UTime::from_duration(cx.now.wall.to_duration() + self.config.lease));
-            }
             self.release_leased_reads(cx);
         }
     }
