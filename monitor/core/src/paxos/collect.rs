@@ -191,8 +191,9 @@ impl Paxos {
         }
         let pn = collect.pn;
         let best = collect.best.take();
-        let behind: Vec<(Rank, Version)> =
-            collect.promised.iter().map(|(rank, (_, last))| (*rank, *last)).collect();
+        // We have caught up meanwhile with whoever was ahead of us.
+        let others = collect.promised.iter().filter(|(rank, _)| term.me != Some(**rank));
+        let behind: Vec<(Rank, Version)> = others.map(|(rank, (_, last))| (*rank, *last)).collect();
         for (rank, last) in behind {
             self.share(cx, rank, last)?;
         }

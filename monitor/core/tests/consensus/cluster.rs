@@ -190,6 +190,7 @@ impl Cluster {
                 Effect::Persist { id, transaction, sync } => self.persist(node, id, transaction, sync),
                 Effect::Send { to, message, .. } => {
                     if let Some(to) = (0..self.nodes.len()).find(|other| addrs(*other) == to) {
+                        assert_ne!(to, node, "{} talks to itself: {message:?}", name(node));
                         // Every message crosses the wire as bytes.
                         let message = Envelope::decode(&message.to_raw()).unwrap();
                         self.transmit(node, to, message);
