@@ -10,7 +10,7 @@ mod doctor;
 mod render;
 mod screen;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -90,11 +90,13 @@ async fn status(access: &Access, watch: bool, output: Output) -> Result<ExitCode
         };
         if text != last {
             let mut out = std::io::stdout().lock();
-            if output == Output::Text {
+            if output == Output::Text && out.is_terminal() {
                 // Home, text, clear what is below: no flicker.
                 write!(out, "\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))?;
             } else {
-                write!(out, "{text}")?;
+                // One screen after the other, an empty line between.
+                let gap = if output == Output::Text && !last.is_empty() { "\n" } else { "" };
+                write!(out, "{gap}{text}")?;
             }
             out.flush()?;
             last = text;

@@ -1,6 +1,7 @@
 //! What the operator does, step by step; `kubectl moncluster status -w` tells what happens meanwhile.
 
-use std::process::{Child, Command};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -89,7 +90,15 @@ impl Watcher {
         // Flags of a plugin come after its name.
         let mut command = kube.kubectl();
         command.args(["moncluster", "status", "-c", &cluster.name, "-n", &cluster.namespace, "-w"]);
-        Ok(Self(command.spawn().context("cannot start kubectl moncluster")?))
+        // Not the terminal itself, where it would keep to the top and paint over our steps.
+        let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start kubectl moncluster")?;
+        let screens = child.stdout.take().context("kubectl moncluster has no output")?;
+        std::thread::spawn(move || {
+            for line in BufReader::new(screens).lines().map_while(Result::ok) {
+                println!("  | {line}");
+            }
+        });
+        Ok(Self(child))
     }
 
     /// Ends it; an error when it has ended before.
