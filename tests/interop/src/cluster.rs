@@ -9,14 +9,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use moncluster_wait as wait;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::port;
 use crate::runner::note;
 use crate::said::Said;
 use crate::stock::Stock;
-use crate::{port, wait};
 
 /// How long a quorum may take to form. Stock needs 5 s for an election that not all answer, twice at worst.
 const QUORUM: Duration = Duration::from_secs(60);

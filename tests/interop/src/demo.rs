@@ -7,13 +7,13 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use moncluster_wait as wait;
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::case;
 use crate::cluster::{Cluster, Kind};
 use crate::stock::Stock;
-use crate::wait;
 
 /// Shows everything; with KEEP set, the cluster stays up at the end until Enter is pressed.
 pub(crate) fn demo(binary: &Path, stock: &Path, release: u8) -> Result<()> {

@@ -8,7 +8,6 @@ mod runner;
 mod said;
 mod shape;
 mod stock;
-mod wait;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use mon_client::{Target, monitor_addresses};
 use mon_types::keyring::Keyring;
+use moncluster_wait as wait;
 use serde_json::{Value, json};
 
 use crate::kube::{self, Kube};
-use crate::wait;
 
 /// A MonCluster by name.
 #[derive(Debug, Clone)]

@@ -5,12 +5,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use moncluster_wait as wait;
 use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::kube::{self, Kube};
 use crate::lab;
-use crate::wait;
 use crate::world::{CHART, OPERATORS};
 
 /// For everything that may have to pull images first.

@@ -26,11 +26,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use moncluster_wait as wait;
 
 use rustix::process::Pid;
 use rustix::thread::LinkNameSpaceType;
-
-use crate::wait;
 
 pub(crate) use disk::empty;
 

@@ -93,7 +93,7 @@ impl Load {
             runtime.block_on(clients(target, theirs, stopped))
         });
         let mut load = Self { stop, shared, thread: Some(thread) };
-        crate::wait::until("the first write", PATIENCE, || {
+        moncluster_wait::until("the first write", PATIENCE, || {
             if load.thread.as_ref().is_some_and(JoinHandle::is_finished) {
                 load.join()?;
                 bail!("the clients ended before they wrote anything");

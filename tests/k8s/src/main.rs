@@ -11,7 +11,6 @@ mod load;
 mod runner;
 mod scenario;
 mod timings;
-mod wait;
 mod world;
 
 use std::path::PathBuf;

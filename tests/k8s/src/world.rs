@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use moncluster_wait as wait;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -12,7 +13,6 @@ use crate::kube::{self, Kube};
 use crate::lab::{self, Lab};
 use crate::load::Load;
 use crate::timings::Timings;
-use crate::wait;
 
 /// Where the operator is installed.
 pub(crate) const OPERATORS: &str = "moncluster";

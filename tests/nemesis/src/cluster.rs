@@ -20,12 +20,12 @@ use mon_types::keyring::Keyring;
 use mon_types::kv::KvRead;
 use mon_types::monmap::{CipherPolicy, MonInfo, MonMap};
 use mon_types::time::UTime;
+use moncluster_wait as wait;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::member::{Member, PORT};
 use crate::network::Network;
-use crate::wait;
 
 /// What a cluster is made of and with.
 #[derive(Debug, Clone)]

@@ -10,9 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use moncluster_wait as wait;
 use rustix::fs::FallocateFlags;
-
-use crate::wait;
 
 /// A mounted file system.
 #[derive(Debug)]

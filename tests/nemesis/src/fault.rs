@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
+use moncluster_wait as wait;
 use rand::RngExt;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha12Rng;
@@ -17,7 +18,6 @@ use crate::cluster::Cluster;
 use crate::disk::Slow;
 use crate::member::was_killed;
 use crate::network::Link;
-use crate::wait;
 
 /// A class of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,7 +9,6 @@ mod load;
 mod member;
 mod network;
 mod round;
-mod wait;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

@@ -9,12 +9,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use moncluster_wait as wait;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::disk::Disk;
 use crate::network::Network;
-use crate::wait;
 
 /// A monitor of the cluster.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use mon_sim::history::{Action, History, Key, Operation, Outcome, Value};
+use moncluster_wait as wait;
 use rand::RngExt;
 use rand_chacha::ChaCha12Rng;
 use serde_json::json;
@@ -12,7 +13,6 @@ use serde_json::json;
 use crate::cluster::Cluster;
 use crate::fault::{self, Class};
 use crate::load::{self, KEYS, Load};
-use crate::wait;
 
 /// What a round was like.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ const OUTSIDE: &[&str] = &["tokio", "rustix", "socket2", "rocksdb", "axum", "tem
 /// For what only decides: not even a client of Kubernetes.
 const PURE: &[&str] = &["tokio", "rustix", "socket2", "rocksdb", "axum", "tempfile", "kube", "rand"];
 
-const RULES: [Rule; 20] = [
+const RULES: [Rule; 21] = [
     Rule { name: "mon-derive", may_use: &[], must_not_use: OUTSIDE },
     Rule { name: "mon-types", may_use: &["mon-derive"], must_not_use: OUTSIDE },
     Rule { name: "mon-cephx", may_use: &["mon-types"], must_not_use: OUTSIDE },
@@ -56,12 +56,12 @@ const RULES: [Rule; 20] = [
     Rule { name: "kubectl-moncluster", may_use: &["moncluster-api"], must_not_use: &["rocksdb"] },
     Rule {
         name: "moncluster-k8s",
-        may_use: &["mon-client", "mon-sim", "mon-types"],
+        may_use: &["mon-client", "mon-sim", "mon-types", "moncluster-wait"],
         must_not_use: &["rocksdb"],
     },
     Rule {
         name: "mon-nemesis",
-        may_use: &["mon-types", "mon-client", "mon-rocksdb", "mon-sim"],
+        may_use: &["mon-types", "mon-client", "mon-rocksdb", "mon-sim", "moncluster-wait"],
         must_not_use: &[],
     },
     Rule {
@@ -69,7 +69,8 @@ const RULES: [Rule; 20] = [
         may_use: &["mon-types", "mon-cephx", "mon-wire", "mon-core"],
         must_not_use: &["tokio", "rocksdb"],
     },
-    Rule { name: "mon-interop", may_use: &[], must_not_use: &[] },
+    Rule { name: "mon-interop", may_use: &["moncluster-wait"], must_not_use: &[] },
+    Rule { name: "moncluster-wait", may_use: &[], must_not_use: &[] },
     Rule { name: "xtask", may_use: &[], must_not_use: &[] },
 ];
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use moncluster_wait as wait;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -11,7 +12,6 @@ use crate::case::{ask_both, both_trios, trio};
 use crate::cluster::{Cluster, Kind};
 use crate::runner::World;
 use crate::said::{KILLED, Said};
-use crate::wait;
 
 /// What people type; `~` is a space inside a word, `-i` is followed by what the input holds.
 const STEPS: &[&str] = &[

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use moncluster_wait as wait;
 use serde_json::{Value, json};
 
 use crate::case::plan;
 use crate::cluster::{Cluster, Kind, Plan};
 use crate::runner::World;
 use crate::said::Said;
-use crate::wait;
 
 /// Stock that does not wait for its defaults; for cases that are not about its timing.
 pub(super) const QUICK: &str =

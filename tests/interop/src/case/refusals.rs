@@ -8,13 +8,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use moncluster_wait as wait;
 use rustix::process::Signal;
 
 use crate::case::plan;
 use crate::cluster::{Cluster, Kind};
+use crate::port;
 use crate::runner::World;
 use crate::said::Said;
-use crate::{port, wait};
 
 const ONE: &[(&str, Kind)] = &[("a", Kind::Ours)];
 

@@ -6,10 +6,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use moncluster_wait as wait;
 
 use crate::case::trio;
 use crate::runner::World;
-use crate::wait;
 
 /// A watcher sees a line that somebody logs.
 pub(crate) fn log_lines(world: &World) -> Result<()> {

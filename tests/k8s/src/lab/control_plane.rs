@@ -4,12 +4,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
+use moncluster_wait as wait;
 use serde_json::json;
 
 use super::network::SERVER;
 use super::{CONTROL, Lab, network, process};
 use crate::kube;
-use crate::wait;
 
 /// Seconds without a sign of life after which a node counts as NotReady. Kubernetes' default is 40 to 50; the
 /// scenarios that wait for it would take that much longer.

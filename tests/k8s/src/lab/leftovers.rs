@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use moncluster_wait as wait;
 
 use super::{cgroup, network, process};
-use crate::wait;
 
 /// Ends every process of the lab, then removes namespaces, mounts, control groups and files.
 pub(super) fn remove(folder: &Path) -> Result<()> {

@@ -6,10 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use moncluster_wait as wait;
 use serde_json::json;
 
 use super::{Lab, cgroup, control_plane, leftovers, network, node_name, process, run};
-use crate::wait;
 
 /// Where a node keeps everything.
 fn folder(lab: &Lab, number: usize) -> PathBuf {

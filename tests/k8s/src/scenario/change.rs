@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use moncluster_wait as wait;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::wait;
 use crate::world::{PATIENCE, World};
 
 /// Names for the image that differ, so that changing to one is a change.

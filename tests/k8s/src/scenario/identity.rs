@@ -45,7 +45,7 @@ pub(super) fn deleted_for_good(world: &World) -> Result<()> {
     cluster.wait_full(1, PATIENCE)?;
     kube::ok(cluster.kubectl().args(["delete", "moncluster", "brief", "--timeout=120s"]))?;
     let kinds = "statefulset,pod,service,pvc,configmap,secret,pdb,networkpolicy";
-    crate::wait::until("everything to be gone", PATIENCE, || {
+    moncluster_wait::until("everything to be gone", PATIENCE, || {
         let left = kube::ok(cluster.kubectl().args([
             "get",
             kinds,

@@ -37,7 +37,7 @@ pub(super) fn chart_sample_and_ceph_s(world: &World) -> Result<()> {
     ensure!(stock_ceph(world, &cluster, &["config-key", "get", "greeting"])?.trim() == "hello");
 
     let load = world.load(&cluster)?;
-    crate::wait::until("some writes", Duration::from_secs(30), || {
+    moncluster_wait::until("some writes", Duration::from_secs(30), || {
         Ok((load.now().as_secs() >= 2).then_some(()))
     })?;
     world.finish(load)
@@ -73,7 +73,7 @@ pub(super) fn upgrade_and_uninstall(world: &World) -> Result<()> {
     let mark = load.now();
     ensure!(cluster.object()?.is_some(), "the MonCluster went with the chart");
     ensure!(pods(&cluster)? == before, "monitors went with the chart");
-    crate::wait::until("writes without an operator", Duration::from_secs(30), || {
+    moncluster_wait::until("writes without an operator", Duration::from_secs(30), || {
         Ok((load.now() > mark + Duration::from_secs(3)).then_some(()))
     })?;
     ensure!(load.longest_gap(mark) < Duration::from_secs(2), "no writes after the chart was uninstalled");

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use moncluster_wait as wait;
 
 use crate::cluster::condition;
 use crate::kube;
 use crate::lab;
-use crate::wait;
 use crate::world::{PATIENCE, World};
 
 /// Nothing is made worse, the status says what is the matter and who could carry on, and the return of one node heals.

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use moncluster_wait as wait;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, Member};
 use crate::kube;
 use crate::lab;
-use crate::wait;
 use crate::world::{PATIENCE, World};
 
 /// The lab itself: Kubernetes notices the death of a node, and its return.

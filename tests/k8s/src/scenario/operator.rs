@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use moncluster_wait as wait;
 
 use super::{change, node};
 use crate::cluster::Cluster;
 use crate::kube;
 use crate::lab;
-use crate::wait;
 use crate::world::{OPERATORS, PATIENCE, World};
 
 /// Time between two attempts to kill the operator: enough to begin something.

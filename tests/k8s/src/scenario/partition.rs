@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use moncluster_wait as wait;
 
 use crate::lab;
-use crate::wait;
 use crate::world::{PATIENCE, World};
 
 /// For how long, less than `nodeUnreachable`: nobody may be replaced.

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use moncluster_wait as wait;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, Member};
-use crate::wait;
 use crate::world::{PATIENCE, World};
 
 /// A peon's pod is deleted; the same member comes back.

@@ -49,7 +49,7 @@ pub(super) fn from_one(world: &World) -> Result<()> {
 /// Waits for the new size; a quorum that could lose nobody on the way is an error.
 fn never_at_risk(cluster: &Cluster, size: usize) -> Result<Duration> {
     let start = std::time::Instant::now();
-    crate::wait::until(&format!("{size} members"), PATIENCE, || {
+    moncluster_wait::until(&format!("{size} members"), PATIENCE, || {
         let status = cluster.status()?;
         let state = status["quorum"]["state"].as_str().unwrap_or_default();
         ensure!(
