@@ -1,6 +1,7 @@
 //! Folders of stores, taken and put back.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 /// What a folder holds: content by path, none for a folder.
@@ -28,21 +29,37 @@ pub(crate) fn put(files: &Files, folder: &Path) {
     }
 }
 
-/// What a folder holds; RocksDB's notes for people are left out.
+/// What a folder holds; RocksDB's notes for people are left out. A store that was just opened may still be deleting
+/// and merging files: it is looked at until nothing changes between two looks.
 pub(crate) fn take(folder: &Path) -> Files {
-    fn walk(folder: &Path, below: &str, files: &mut Files) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap();
+    let mut last = None;
+    for _ in 0..10_000 {
+        let files = look(folder).ok();
+        if files.is_some() && files == last {
+            return files.unwrap();
+        }
+        last = files;
+        std::thread::yield_now();
+    }
+    panic!("the files of {} do not come to rest", folder.display());
+}
+
+/// An error when a file goes between being listed and being read.
+fn look(folder: &Path) -> io::Result<Files> {
+    fn walk(folder: &Path, below: &str, files: &mut Files) -> io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
             let path = format!("{below}{}", entry.file_name().to_str().unwrap());
-            if entry.file_type().unwrap().is_dir() {
-                walk(&entry.path(), &format!("{path}/"), files);
+            if entry.file_type()?.is_dir() {
+                walk(&entry.path(), &format!("{path}/"), files)?;
                 files.insert(path, None);
             } else if !path.contains("/LOG") {
-                files.insert(path, Some(std::fs::read(entry.path()).unwrap()));
+                files.insert(path, Some(std::fs::read(entry.path())?));
             }
         }
+        Ok(())
     }
     let mut files = Files::new();
-    walk(folder, "", &mut files);
-    files
+    walk(folder, "", &mut files)?;
+    Ok(files)
 }
