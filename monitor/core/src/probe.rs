@@ -198,7 +198,9 @@ impl Consensus {
             return Ok(());
         }
         if self.leaving.is_some() {
-            let has = map.epoch >= self.members.monmap().epoch;
+            // The map alone does not help one that lacks the values before it: we may be the only one to give them.
+            let has = map.epoch >= self.members.monmap().epoch
+                && m.paxos_last_version >= self.paxos.last_committed();
             return self.note_told(self.members.rank_of(from).filter(|_| has));
         }
         if self.exited {

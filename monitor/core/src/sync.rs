@@ -84,8 +84,14 @@ impl Consensus {
         }
     }
 
+    /// Who leaves never fills its store anew, whatever it was told, and may have what nobody else has.
+    fn may_provide(&self) -> bool {
+        let order_is_void = self.leaving.is_some() && !self.marks.is_half_filled();
+        self.role != Role::Synchronizing && (!self.marks.must_sync() || order_is_void)
+    }
+
     fn open_provider(&mut self, cx: &mut Cx<'_>, to: &AddrVec, kind: Kind, m: &MMonSync) -> Result<(), Halt> {
-        let whole = self.role != Role::Synchronizing && !self.marks.must_sync();
+        let whole = self.may_provide();
         let epoch = self.elector.epoch();
         let wish = Wish { peer: to, kind, have: m.last_committed };
         let opened =
@@ -103,7 +109,7 @@ impl Consensus {
     }
 
     fn provide_chunk(&mut self, cx: &mut Cx<'_>, to: &AddrVec, cookie: u64) -> Result<(), Halt> {
-        let whole = self.role != Role::Synchronizing && !self.marks.must_sync();
+        let whole = self.may_provide();
         let chunk = match whole {
             true => self.provider.chunk(&self.config, cx.now.mono, cookie, &self.paxos, cx.store)?,
             false => None,

@@ -67,6 +67,11 @@ impl SyncMarks {
         (self.in_sync || self.forced) && !bug::is_on(Bug::UnsyncedVotes)
     }
 
+    /// Whether the store was being filled when we started, or is.
+    pub(crate) fn is_half_filled(&self) -> bool {
+        self.in_sync
+    }
+
     pub(crate) fn put_force(write: &mut Transaction) {
         write.put_u64(PREFIX, FORCE, 1);
     }

@@ -161,6 +161,37 @@ fn all_that_are_told_to_sync_at_once_go_on() {
     }
 }
 
+/// Two members held the newest values: one was emptied for a sync, the other was removed, told to sync itself and
+/// started again. It provided nothing any more, and stopped as soon as the emptied one had the map.
+#[test]
+fn a_removed_member_that_was_told_to_sync_still_gives_away_what_it_has() {
+    for seed in seeds(4) {
+        let mut c = Cluster::up(seed, 3);
+        c.kill(2);
+        for _ in 0..20 {
+            c.write_through(ms(1000));
+        }
+        propose_map(&mut c, 2, &[1, 2]);
+        c.run_until("the map at b", ms(1000), |c| {
+            c.nodes[1].store.read_u64("monmap", "last_committed").unwrap() == Some(2)
+        });
+        c.order(0, Order::SyncForce);
+        c.order(1, Order::SyncForce);
+        c.run(ms(50));
+        c.kill(1);
+        c.start(1);
+        let emptied = |c: &Cluster| c.nodes[1].store.read("mon_sync", "in_sync").unwrap().is_some();
+        c.run_until("b half synced", ms(5000), emptied);
+        c.kill(0);
+        c.kill(1);
+        c.start(0);
+        c.start(1);
+        c.start(2);
+        c.run_until("b and c", ms(10_000), |c| c.quorum_size() == 2);
+        c.oracle.nothing_lost(1, &c.nodes[1].store);
+    }
+}
+
 #[test]
 fn a_forced_sync_takes_nothing_from_a_peer_that_has_less() {
     for seed in seeds(4) {
