@@ -8,6 +8,7 @@ use mon_types::kv::KvRead;
 use mon_types::message::{ElectionOp, Envelope, Message, PaxosOp, SyncOp};
 
 use super::{Disk, Facts, Finding, Invariant, Subject};
+use crate::node::name;
 
 /// See the module documentation.
 #[derive(Debug, Default)]
@@ -53,7 +54,9 @@ impl Invariant for Syncs {
         let takes_part = match &message.message {
             Message::Paxos(m) => matches!(m.op, PaxosOp::Accept | PaxosOp::Last | PaxosOp::Collect),
             Message::Election(m) => matches!(m.op, ElectionOp::Ack | ElectionOp::Victory),
-            Message::Sync(m) => matches!(m.op, SyncOp::Cookie | SyncOp::Chunk | SyncOp::LastChunk),
+            Message::Sync(m) => {
+                matches!(m.op, SyncOp::Cookie | SyncOp::Chunk | SyncOp::LastChunk) && !is_leaving(at)
+            }
             _ => false,
         };
         match takes_part {
@@ -71,6 +74,12 @@ impl Invariant for Syncs {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// A member that was removed never obeys an order to sync. As long as its store is whole others may need it.
+fn is_leaving(at: &Subject<'_>) -> bool {
+    let map = at.consensus.map(|consensus| consensus.monmap());
+    !at.disk().seen.in_sync && map.is_some_and(|map| map.rank_of(&name(at.node)).is_none())
 }
 
 /// A sync begins: others may count on what was accepted here.
