@@ -113,8 +113,8 @@ bugs! {
     /// `services/propose.rs`: an operation is answered when its value is proposed, not when it is chosen. Ack before
     /// commit, the oldest of them all.
     AnsweredBeforeCommit,
-    /// `services/propose.rs`: what was in flight when the quorum broke is answered as done without looking.
-    /// The pending changes of a service were lost at a change of leaders.
+    /// `services.rs`: what was in flight when the quorum broke is answered as done. The pending changes of a service were
+    /// lost at a change of leaders.
     UncertainTakenForDone,
     /// `services/propose.rs`: what was in flight when the quorum broke is prepared again without looking.
     UncertainTakenForLost,

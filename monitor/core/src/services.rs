@@ -335,6 +335,9 @@ impl Services {
             self.next_tick = self.next_tick.min(cx.now.mono + self.tick_interval());
         }
         self.drop_pending();
+        if bug::is_on(Bug::UncertainTakenForDone) {
+            self.committed(cx)?;
+        }
         self.uncertain.extend(self.in_flight.take());
         for operation in self.reads.take_all() {
             self.waiting.push_back(operation);

@@ -127,8 +127,7 @@ impl Services {
                 if matches!(operation.origin, Origin::Peer { .. }) {
                     continue;
                 }
-                let done = bug::is_on(Bug::UncertainTakenForDone)
-                    || in_flight.proposal <= stored && !bug::is_on(Bug::UncertainTakenForLost);
+                let done = in_flight.proposal <= stored && !bug::is_on(Bug::UncertainTakenForLost);
                 if done {
                     self.deliver(cx, &operation, answer);
                 } else {

@@ -6,6 +6,7 @@ use super::deed::Deed;
 use super::{Asked, Guests};
 use crate::history::{Action, Outcome};
 use crate::invariant::book::Book;
+use crate::node::name as node_name;
 use crate::whole::{held, register, text};
 
 /// Not permitted (`EACCES`).
@@ -19,7 +20,8 @@ const DIFFERS: i32 = -125;
 pub type Meaning = Option<Outcome>;
 
 impl Guests {
-    /// Judges a command's answer as it leaves a process: what it says was done must have been chosen.
+    /// Judges a command's answer as it leaves a process: what it says was done must have been chosen. `forwards_known`
+    /// tells whether values name who had forwarded what they hold, as they do without stock monitors.
     ///
     /// # Errors
     /// What is wrong.
@@ -28,6 +30,7 @@ impl Guests {
         guest: usize,
         tid: u64,
         ack: &MMonCommandAck,
+        (node, forwards_known): (usize, bool),
         book: &Book,
     ) -> Result<(), String> {
         // It may have hung up, or moved on.
@@ -37,9 +40,18 @@ impl Guests {
         if ack.code != 0 {
             return Ok(());
         }
-        // A later command in the same value may have overwritten it, but the key was written since it was asked.
+        // A later command in the same value may have overwritten it. Then the key was written since it was asked, in a
+        // value that this process had a hand in.
         let name = register(*key);
-        let written = book.kv.range(asked.kv_version + 1..).any(|(_, delta)| delta.contains_key(&name));
+        let (own, hand) = (text(*value), node_name(node));
+        let written = book.kv.range(asked.kv_version + 1..).any(|(version, delta)| {
+            let hands = book.hands.get(version);
+            delta.get(&name).is_some_and(|written| {
+                !forwards_known
+                    || written.as_deref() == Some(own.as_bytes())
+                    || hands.is_some_and(|hands| hands.contains(&hand))
+            })
+        });
         match written {
             true => Ok(()),
             false => Err(format!("'set {name} {}' is acknowledged, but not chosen", text(*value))),

@@ -22,6 +22,9 @@ pub struct Book {
     pub last: Version,
     /// Versions of the key/value service.
     pub kv: BTreeMap<u64, Delta>,
+    /// Whose operations each of these versions can hold, by name: the monitor that offered the value, and those that
+    /// had forwarded what it holds.
+    pub hands: BTreeMap<u64, BTreeSet<String>>,
     /// Monmaps by epoch.
     pub maps: BTreeMap<u64, MonMap>,
     /// Versions of the cluster log.
@@ -54,6 +57,8 @@ pub struct Page {
     pub operations: Vec<String>,
     /// Forwarded operations whose results it keeps.
     pub done: Vec<String>,
+    /// Who offered it, and who had forwarded what it holds.
+    pub hands: BTreeSet<String>,
     /// The config keys that it writes or removes, apart from what its delta says.
     pub touched: BTreeSet<String>,
 }
@@ -89,6 +94,7 @@ impl Book {
                 self.twice.insert(key.clone());
             }
         }
+        self.hands.extend(page.kv.iter().map(|(version, _)| (*version, page.hands.clone())));
         self.kv.extend(page.kv);
         self.maps.extend(page.maps.into_iter().map(|map| (u64::from(map.epoch.0), map)));
         self.log.extend(page.log);
@@ -161,7 +167,10 @@ impl Page {
                 if let Some(id) = key.strip_prefix("op/") {
                     self.operations.push(id.into());
                 } else if let Some(id) = key.strip_prefix("done/") {
+                    self.hands.extend(id.split_once('/').map(|(peon, _)| peon.to_owned()));
                     self.done.push(id.into());
+                } else if let Some(leader) = key.strip_prefix("proposal/") {
+                    self.hands.insert(leader.into());
                 }
             }
             _ => {}

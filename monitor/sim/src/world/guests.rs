@@ -234,7 +234,13 @@ impl<P: Process> World<P> {
         let Some(guest) = self.guests.owner(session) else { return };
         if let Word::Message(envelope) = &word
             && let Message::MonCommandAck(ack) = &envelope.message
-            && let Err(what) = self.guests.judge_leaving(guest, envelope.tid, ack, self.invariants.book())
+            && let Err(what) = self.guests.judge_leaving(
+                guest,
+                envelope.tid,
+                ack,
+                (node, !self.plan.config.stock_rule),
+                self.invariants.book(),
+            )
         {
             self.violate("acknowledged", format!("{}: {what}", name(node)));
         }
