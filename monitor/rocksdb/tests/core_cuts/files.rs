@@ -34,11 +34,10 @@ pub(crate) fn put(files: &Files, folder: &Path) {
 pub(crate) fn take(folder: &Path) -> Files {
     let mut last = None;
     for _ in 0..10_000 {
-        let files = look(folder).ok();
-        if files.is_some() && files == last {
-            return files.unwrap();
+        match look(folder) {
+            Ok(files) if last.as_ref() == Some(&files) => return files,
+            files => last = files.ok(),
         }
-        last = files;
         std::thread::yield_now();
     }
     panic!("the files of {} do not come to rest", folder.display());
