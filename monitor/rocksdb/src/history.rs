@@ -129,10 +129,14 @@ fn judge(
     let mut last = manifest.last_sequence;
     let mut expected = None;
     let mut ended = false;
+    let mut gap = None;
     for (number, path, content) in logs.iter().filter(|(number, ..)| *number >= manifest.log_number) {
         let log = LogFile::scan(content)?;
         let mut end = if ended { 0 } else { log.end };
-        for record in log.records.iter().filter(|_| !ended) {
+        for (place, record) in log.records.iter().enumerate() {
+            if ended {
+                break;
+            }
             let Some((first, count)) = batch(record) else {
                 return broken(format!("{number:06}.log holds what is no batch of changes"));
             };
@@ -140,12 +144,17 @@ fn judge(
                 None => first <= manifest.last_sequence + 1,
                 Some(expected) => first == expected,
             };
+            // Logs are synced together: after a power cut the end of one may be lost, and the next, begun meanwhile, not.
+            // Nobody was told of either; if somebody was, the mark tells, below.
             if !fits {
                 let before = expected.unwrap_or(manifest.last_sequence + 1);
-                return broken(format!(
-                    "changes {before} to {} are missing before {number:06}.log",
-                    first - 1
-                ));
+                let why = format!("changes {before} to {} are missing before {number:06}.log", first - 1);
+                if place > 0 || synced.is_none() {
+                    return broken(why);
+                }
+                gap = Some(why);
+                (ended, end) = (true, 0);
+                break;
             }
             expected = Some(first + count);
             last = last.max((first + count).saturating_sub(1));
@@ -161,7 +170,9 @@ fn judge(
     }
     match synced {
         Some(synced) if last < synced.sequence => {
-            broken(format!("it ends with change {last}, but change {} was on disk already", synced.sequence))
+            let end =
+                || format!("it ends with change {last}, but change {} was on disk already", synced.sequence);
+            broken(gap.unwrap_or_else(end))
         }
         // Nothing says what had been synced: RocksDB's own judgement is the stricter one about manifests.
         None => Ok(History::Whole { torn: Vec::new() }),
@@ -255,5 +266,19 @@ mod tests {
         assert!(is_broken(&judged(&damaged, &[], synced(0)), "makes sense up to byte 0"));
         let newer = Synced { manifest: MANIFEST + 1, ..synced(0).unwrap() };
         assert!(is_broken(&judged(&manifest(), &[], Some(newer)), "6 is newer"));
+    }
+
+    /// Found by a cut: the end of a log was lost, the log begun after it was not, and the whole store was refused.
+    #[test]
+    fn a_log_that_goes_on_behind_a_lost_end_is_cut_off() {
+        let logs = [(7, log(&[(701, 10)])), (9, log(&[(721, 5)]))];
+        let paths = logs.map(|(number, content)| (number, PathBuf::from(format!("{number}.log")), content));
+        let judged = |synced| judge((MANIFEST, PathBuf::new(), &manifest()), &paths, synced).unwrap();
+        let torn = vec![Tail { path: "9.log".into(), length: 0 }];
+        assert_eq!(judged(synced(710)), History::Whole { torn });
+        assert!(
+            matches!(judged(synced(711)), History::Broken(why) if why.contains("711 to 720 are missing"))
+        );
+        assert!(matches!(judged(None), History::Broken(why) if why.contains("711 to 720 are missing")));
     }
 }
