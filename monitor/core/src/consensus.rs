@@ -177,7 +177,8 @@ impl Consensus {
     /// When we must stop.
     pub fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Halt> {
         self.outside_since = Some(cx.now.mono);
-        if self.joined && self.map_is_ours_to_keep && self.members.me().is_none() && !self.is_learner() {
+        let is_learner = self.learners.contains_key(&self.identity.name);
+        if self.joined && self.map_is_ours_to_keep && self.members.me().is_none() && !is_learner {
             self.begin_to_leave(cx, "the newest monmap in our store");
         }
         self.publish_peers(cx, true);

@@ -103,8 +103,8 @@ impl Consensus {
         check_release(&self.identity, &map)?;
         let before = std::mem::replace(&mut self.members, Members::new(map, &self.identity));
         self.map_is_ours_to_keep = true;
-        let is_learner = self.learners.contains_key(&self.identity.name) || self.config.learner;
-        if self.members.me().is_some() || is_learner {
+        // Started as a learner or not: who has voted is a learner only if the cluster says so.
+        if self.members.me().is_some() || self.learners.contains_key(&self.identity.name) {
             self.leaving = None;
         } else if before.me().is_some() && self.joined {
             // A peer's word is enough: it has the map from a majority.

@@ -143,6 +143,34 @@ fn a_learner_follows_without_a_vote_and_then_replaces_a_voter() {
     }
 }
 
+/// Found by the nemesis: a monitor that had been started as a learner and was replaced in its turn, while it ran, went
+/// on as a learner that nobody had asked for, and synced for ever.
+#[test]
+fn a_voter_that_was_started_as_a_learner_is_removed_like_any_other() {
+    for (seed, restarted) in seeds(5).flat_map(|seed| [(seed, false), (seed, true)]) {
+        let mut c = three_and_one(seed, true);
+        let mut write = Transaction::new();
+        put_learner(&mut write, 3);
+        c.commit(write);
+        c.run_until("the learner to follow", ms(5000), |c| c.nodes[3].consensus().role() == Role::Learner);
+        let mut write = Transaction::new();
+        put_map(&mut write, &monmap(2, &[0, 1, 3]));
+        write.erase("kv", format!("learner/{}", name(3)));
+        c.commit(write);
+        c.run_until("the new three", ms(5000), |c| c.quorum_size() == 3 && c.nodes[3].consensus().rank().is_some());
+        c.write();
+        if restarted {
+            c.kill(3);
+        }
+        change(&mut c, 3, &[0, 1]);
+        if restarted {
+            c.start(3);
+        }
+        c.run_until("its end", ms(10_000), |c| c.nodes[3].halted == Some(Halt::Removed));
+        c.run_until("the other two", ms(5000), |c| c.quorum_size() == 2);
+    }
+}
+
 /// Tells node 3 of a quorum of the others that is `ahead` values ahead of it.
 fn probe_reply(c: &mut Cluster, ahead: u64) {
     let node = c.nodes[3].consensus();
