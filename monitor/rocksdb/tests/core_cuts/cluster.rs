@@ -28,7 +28,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::cut::{Cut, tears};
-use crate::files::{self, Files};
+use crate::files;
+use crate::folder::{self, Files};
 use crate::machine::{Machine, Running, without_hints};
 
 /// How many registers are written.
@@ -163,7 +164,7 @@ impl Cluster {
         let Some(process) = machine.process.take() else { return };
         drop(process);
         if power_cut {
-            files::put(&machine.durable, &machine.data);
+            folder::put(&machine.durable, &machine.data);
             let lost = machine.model.unsynced_batches();
             machine.model.crash();
             machine.writes -= lost;
@@ -283,7 +284,7 @@ impl Cluster {
         let folder = self.folder.join(format!("blackout-{number}"));
         let mut copy = Self::with(&folder, self.machines.len(), None);
         for (machine, from) in copy.machines.iter_mut().zip(&self.machines) {
-            files::put(&from.durable, &machine.data);
+            folder::put(&from.durable, &machine.data);
         }
         (0..copy.machines.len()).for_each(|node| copy.start(node));
         let leader = copy.settle().unwrap();

@@ -20,7 +20,7 @@ use mon_types::kv::KvRead;
 use mon_types::message::{MMonProbe, Message, ProbeOp};
 use mon_types::time::UTime;
 
-use crate::files::{self, Files};
+use crate::folder::{self, Files};
 use crate::said::{self, Said};
 
 /// What a disk writes at once, whatever happens.
@@ -104,7 +104,7 @@ pub(crate) fn check_all(waiting: &Mutex<Receiver<Cut>>, place: &Path, verdict: &
                 content.resize(whole, 0);
             }
         }
-        files::put(&left, place);
+        folder::put(&left, place);
         // The services read their state like the rest, but take much longer: they parse Ceph's commands first.
         let checked = match number % WHOLE_EVERY {
             0 => check::<Monitor>(&cut, place),

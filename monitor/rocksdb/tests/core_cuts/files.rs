@@ -1,64 +1,22 @@
-//! Folders of stores, taken and put back.
+//! The files of a store that is in use.
 
-use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
-/// What a folder holds: content by path, none for a folder.
-pub(crate) type Files = BTreeMap<String, Option<Vec<u8>>>;
+use crate::folder::{self, Files};
 
-/// Where stores are opened by the thousand: in memory, where the system has a place for that.
-pub(crate) fn scratch() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("mon-core-cuts-").tempdir_in(folder).unwrap()
-}
-
-/// Makes a folder hold exactly this.
-pub(crate) fn put(files: &Files, folder: &Path) {
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).unwrap();
-    }
-    std::fs::create_dir_all(folder).unwrap();
-    // Folders sort before what is in them.
-    for (path, content) in files {
-        match content {
-            None => std::fs::create_dir(folder.join(path)).unwrap(),
-            Some(content) => std::fs::write(folder.join(path), content).unwrap(),
-        }
-    }
-}
-
-/// What a folder holds; RocksDB's notes for people are left out. A store that was just opened may still be deleting
-/// and merging files: it is looked at until nothing changes between two looks.
-pub(crate) fn take(folder: &Path) -> Files {
+/// What a store's folder holds; RocksDB's notes for people are left out. A store that was just opened may still be
+/// deleting and merging files: it is looked at until nothing changes between two looks.
+pub(crate) fn take(data: &Path) -> Files {
     let mut last = None;
     for _ in 0..10_000 {
-        match look(folder) {
-            Ok(files) if last.as_ref() == Some(&files) => return files,
-            files => last = files.ok(),
+        let mut seen = folder::take(data).ok();
+        seen.iter_mut()
+            .for_each(|files| files.retain(|path, content| content.is_none() || !path.contains("/LOG")));
+        match seen {
+            Some(files) if last.as_ref() == Some(&files) => return files,
+            seen => last = seen,
         }
         std::thread::yield_now();
     }
-    panic!("the files of {} do not come to rest", folder.display());
-}
-
-/// An error when a file goes between being listed and being read.
-fn look(folder: &Path) -> io::Result<Files> {
-    fn walk(folder: &Path, below: &str, files: &mut Files) -> io::Result<()> {
-        for entry in std::fs::read_dir(folder)? {
-            let entry = entry?;
-            let path = format!("{below}{}", entry.file_name().to_str().unwrap());
-            if entry.file_type()?.is_dir() {
-                walk(&entry.path(), &format!("{path}/"), files)?;
-                files.insert(path, None);
-            } else if !path.contains("/LOG") {
-                files.insert(path, Some(std::fs::read(entry.path())?));
-            }
-        }
-        Ok(())
-    }
-    let mut files = Files::new();
-    walk(folder, "", &mut files)?;
-    Ok(files)
+    panic!("the files of {} do not come to rest", data.display());
 }

@@ -20,7 +20,7 @@ use mon_types::kv::{Op, Transaction};
 use mon_types::release::Release;
 
 use crate::cut::Cut;
-use crate::files::Files;
+use crate::folder::Files;
 use crate::said::Said;
 
 /// See the module documentation.

@@ -17,6 +17,8 @@
 mod cluster;
 mod cut;
 mod files;
+#[path = "../folder/mod.rs"]
+mod folder;
 mod machine;
 mod said;
 
@@ -36,7 +38,7 @@ const WORKERS: usize = 2;
 
 #[test]
 fn the_core_takes_nothing_back_wherever_the_power_is_cut() {
-    let scratch = files::scratch();
+    let scratch = folder::scratch("mon-core-cuts-");
     let verdict = Verdict::default();
     let (cuts, waiting) = sync_channel::<Cut>(32);
     let waiting = Mutex::new(waiting);

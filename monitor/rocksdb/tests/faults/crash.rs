@@ -13,10 +13,11 @@ use mon_store::KvStore;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::disk::{self, Disk, Hole, Left, NamesLeft, SECTOR};
+use crate::disk::{Disk, Hole, Left, NamesLeft, SECTOR};
+use crate::folder;
 use crate::recording::{self, Call};
 use crate::workload::{self, Content};
-use crate::{keep, open_again, scratch};
+use crate::{keep, open_again};
 
 /// How many writes are recorded; more of them, more points.
 const WRITES: &str = "MON_CRASH_WRITES";
@@ -65,8 +66,8 @@ fn nothing_acknowledged_is_lost_wherever_the_power_is_cut() {
         return;
     }
     let writes = std::env::var(WRITES).map_or(WRITES_DEFAULT, |text| text.parse().unwrap());
-    let folder = scratch();
-    let data = folder.path().join("data");
+    let scratch = folder::scratch("mon-faults-");
+    let data = scratch.path().join("data");
     std::fs::create_dir(&data).unwrap();
     let contents = workload::contents(writes);
     let counts = Counts::default();
@@ -75,7 +76,7 @@ fn nothing_acknowledged_is_lost_wherever_the_power_is_cut() {
     std::thread::scope(|scope| {
         for worker in 0..WORKERS {
             let (waiting, contents, counts) = (&waiting, &contents, &counts);
-            let place = folder.path().join(format!("cut-{worker}"));
+            let place = scratch.path().join(format!("cut-{worker}"));
             scope.spawn(move || check_all(waiting, &place, contents, counts));
         }
         // A fresh store that ends well, one that dies, one that finds what the dead one left, and the end.
@@ -88,7 +89,7 @@ fn nothing_acknowledged_is_lost_wherever_the_power_is_cut() {
             for call in recording::record(&data, &child) {
                 cutter.play(&call);
             }
-            assert_eq!(cutter.disk.all(), disk::take(&data), "the play is not what happened");
+            assert_eq!(cutter.disk.all(), folder::take(&data).unwrap(), "the play is not what happened");
         }
         assert_eq!(cutter.acknowledged, writes - writes % 3);
     });
@@ -200,9 +201,9 @@ fn check_all(waiting: &Mutex<Receiver<Point>>, place: &Path, contents: &[Content
             continue;
         }
         let number = counts.points.fetch_add(1, Ordering::Relaxed);
-        disk::put(&point.left, place);
+        folder::put(&point.left, place);
         if let Err(why) = check(&point, number, place, contents, counts) {
-            disk::put(&point.left, place);
+            folder::put(&point.left, place);
             let kept = keep(place, &number.to_string());
             let failure = format!("{}: {why}; the files are in {}", point.what, kept.display());
             counts.failures.lock().unwrap().push(failure);

@@ -13,8 +13,9 @@ use mon_types::kv::{Op, StoreError, Transaction};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::disk::{self, Left};
-use crate::{keep, open_again, scratch, workload};
+use crate::disk::Left;
+use crate::folder;
+use crate::{keep, open_again, workload};
 
 /// How thorough: bits and places per file are multiplied by it.
 const EFFORT: &str = "MON_DAMAGE_EFFORT";
@@ -82,10 +83,10 @@ fn no_damage_goes_unnoticed() {
 }
 
 fn damage_one_by_one(shape: Shape, effort: usize, counts: &Mutex<Counts>) -> usize {
-    let folder = scratch();
-    let data = folder.path().join("data");
+    let scratch = folder::scratch("mon-faults-");
+    let data = scratch.path().join("data");
     let expected = fill(&data, shape);
-    let sound = disk::take(&data);
+    let sound = folder::take(&data).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let damages: Vec<(String, Damage)> = sound
         .iter()
@@ -108,7 +109,7 @@ fn damage_one_by_one(shape: Shape, effort: usize, counts: &Mutex<Counts>) -> usi
     let waiting = Mutex::new(waiting);
     std::thread::scope(|scope| {
         for worker in 0..WORKERS {
-            let place = folder.path().join(format!("damaged-{worker}"));
+            let place = scratch.path().join(format!("damaged-{worker}"));
             let (waiting, sound, expected) = (&waiting, &sound, &expected);
             let failures = &failures;
             scope.spawn(move || try_all(waiting, &place, sound, expected, counts, failures));
@@ -243,14 +244,14 @@ fn try_all(
             Some(content) => damaged.insert(path.clone(), Some(content)),
             None => damaged.remove(&path),
         };
-        disk::put(&damaged, place);
+        folder::put(&damaged, place);
         match look(place, expected) {
             Ok(end) => {
                 let mut counts = counts.lock().unwrap();
                 *counts.entry((kind_of(&path), damage.kind())).or_default().entry(end).or_default() += 1;
             }
             Err(why) => {
-                disk::put(&damaged, place);
+                folder::put(&damaged, place);
                 let kept = keep(place, &format!("{}-{damage:?}", path.replace('/', "_")).replace(' ', ""));
                 let what = format!("{path} ({} bytes), {damage:?}: {why}; {}", content.len(), kept.display());
                 failures.lock().unwrap().push(what);

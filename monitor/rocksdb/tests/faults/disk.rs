@@ -8,10 +8,10 @@
 //!   rubbish, or the file ends before it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use rand::{Rng, RngExt};
 
+use crate::folder::Files;
 use crate::recording::Call;
 
 /// What a disk writes at once, whatever happens.
@@ -79,7 +79,7 @@ pub(crate) enum Hole {
 }
 
 /// What a cut leaves: content by path, none for a folder.
-pub(crate) type Left = BTreeMap<String, Option<Vec<u8>>>;
+pub(crate) type Left = Files;
 
 impl Disk {
     /// Carries out a call.
@@ -323,38 +323,4 @@ fn write(content: &mut Vec<u8>, offset: u64, data: &[u8]) {
     let (start, end) = (offset as usize, offset as usize + data.len());
     content.resize(content.len().max(end), 0);
     content[start..end].copy_from_slice(data);
-}
-
-/// Makes a folder hold exactly this.
-pub(crate) fn put(left: &Left, folder: &Path) {
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).unwrap();
-    }
-    std::fs::create_dir(folder).unwrap();
-    // Folders sort before what is in them.
-    for (path, content) in left {
-        match content {
-            None => std::fs::create_dir(folder.join(path)).unwrap(),
-            Some(content) => std::fs::write(folder.join(path), content).unwrap(),
-        }
-    }
-}
-
-/// What a folder holds.
-pub(crate) fn take(folder: &Path) -> Left {
-    fn walk(folder: &Path, below: &str, left: &mut Left) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap();
-            let path = format!("{below}{}", entry.file_name().to_str().unwrap());
-            if entry.file_type().unwrap().is_dir() {
-                walk(&entry.path(), &format!("{path}/"), left);
-                left.insert(path, None);
-            } else {
-                left.insert(path, Some(std::fs::read(entry.path()).unwrap()));
-            }
-        }
-    }
-    let mut left = Left::new();
-    walk(folder, "", &mut left);
-    left
 }

@@ -16,19 +16,14 @@
 mod crash;
 mod damage;
 mod disk;
+#[path = "../folder/mod.rs"]
+mod folder;
 mod recording;
 mod workload;
 
 use std::path::{Path, PathBuf};
 
 use mon_rocksdb::{OpenError, RocksStore, TableFormat, open};
-
-/// Where stores are opened by the thousand: in memory, where the system has a place for that.
-fn scratch() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("mon-faults-").tempdir_in(folder).unwrap()
-}
 
 fn open_again(data: &Path) -> Result<RocksStore, OpenError> {
     open(data, TableFormat::Reef)
@@ -37,6 +32,6 @@ fn open_again(data: &Path) -> Result<RocksStore, OpenError> {
 /// Names the folder that a failing test leaves for a look.
 fn keep(data: &Path, name: &str) -> PathBuf {
     let kept = std::env::temp_dir().join(format!("mon-faults-{}-{name}", std::process::id()));
-    disk::put(&disk::take(data), &kept);
+    folder::put(&folder::take(data).unwrap(), &kept);
     kept
 }
