@@ -308,8 +308,8 @@ fn http(options: &Options) -> Result<HttpSettings, BadValue> {
     };
     let token_file = options.path("mon_http_token_file");
     let exposed = listen.is_some_and(|addr| !addr.ip().is_loopback());
-    if exposed && tls.is_none() && token_file.is_none() {
-        let why = "beyond loopback the endpoint needs mon_http_tls_cert or mon_http_token_file";
+    if exposed && (tls.is_none() || token_file.is_none()) {
+        let why = "beyond loopback the endpoint needs both mon_http_tls_cert and mon_http_token_file";
         return Err(options.bad("mon_http_listen", why));
     }
     let connections_max = options.integer("mon_http_connections_max")?;
@@ -446,6 +446,11 @@ mod tests {
         assert_eq!(error(&[("ms_mon_service_mode", "clear")]), "ms_mon_service_mode");
         assert_eq!(error(&[("mon_data_avail_crit", "101")]), "mon_data_avail_crit");
         assert_eq!(error(&[("mon_http_listen", "0.0.0.0:80")]), "mon_http_listen");
+        let half = [("mon_http_listen", "0.0.0.0:80"), ("mon_http_token_file", "t")];
+        assert_eq!(error(&half), "mon_http_listen");
+        let other_half = [half[0], ("mon_http_tls_cert", "c"), ("mon_http_tls_key", "k")];
+        assert_eq!(error(&other_half), "mon_http_listen");
+        assert!(settings(&[half[0], half[1], other_half[1], other_half[2]]).is_ok());
         assert_eq!(error(&[("mon_http_tls_cert", "c")]), "mon_http_tls_key");
         assert_eq!(error(&[("mon_http_connections_max", "3")]), "mon_http_connections_max");
         assert_eq!(error(&[("auth_service_required", "kerberos")]), "auth_service_required");
