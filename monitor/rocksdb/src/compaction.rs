@@ -42,9 +42,7 @@ impl Compactor {
             let _ = hints.try_send(range);
         }
     }
-}
 
-impl Compactor {
     /// Compacts everything; those who ask at the same time share one compaction.
     pub(crate) fn compact_all(&self, done: Box<dyn FnOnce() + Send>) {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner).push(done);
