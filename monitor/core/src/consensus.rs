@@ -392,6 +392,12 @@ impl Consensus {
         self.timecheck.report()
     }
 
+    /// Who follows without a vote, by the store.
+    #[must_use]
+    pub fn learners(&self) -> &BTreeMap<String, AddrVec> {
+        &self.learners
+    }
+
     /// Learners that follow us (when we lead), with what they have.
     pub fn following_learners(&self) -> impl Iterator<Item = (&str, Version)> {
         self.paxos.learners()

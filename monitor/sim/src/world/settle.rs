@@ -104,6 +104,10 @@ impl<P: Process> World<P> {
             if voter.is_some() && !in_it {
                 return Some(format!("{} is {} in epoch {epoch}", name(index), role.as_str()));
             }
+            let follows = consensus.learners().contains_key(&node.identity.name);
+            if voter.is_none() && !follows && core.consensus().has_ever_joined() {
+                return Some(format!("{} was removed and goes on as {}", name(index), role.as_str()));
+            }
             if voter.is_some_and(|rank| !consensus.view().is_some_and(|view| view.members.contains(&rank))) {
                 return Some(format!("{} is not counted in", name(index)));
             }
