@@ -8,10 +8,10 @@
 
 mod linearizable;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use linearizable::{Contradiction, check_key};
+pub use linearizable::{Contradiction, Verdict, check_key};
 
 /// One register of the store, by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,16 +94,23 @@ impl History {
         self.operations.is_empty()
     }
 
-    /// Checks each register by itself, but for those that are left out: linearizability is local, so the whole holds if every part does.
+    /// Checks each register by itself, but for those that are left out: linearizability is local, so the whole holds
+    /// if every part does. Returns the registers of which the search could not tell: nothing is said of those.
     ///
     /// # Errors
     /// The first register that contradicts itself.
-    pub fn check(&self, leave_out: impl Fn(Key) -> bool) -> Result<(), (Key, Contradiction)> {
+    pub fn check(&self, leave_out: impl Fn(Key) -> bool) -> Result<BTreeSet<Key>, (Key, Contradiction)> {
         let mut keys: BTreeMap<Key, Vec<Operation>> = BTreeMap::new();
         for operation in self.operations.iter().filter(|operation| !leave_out(operation.key)) {
             keys.entry(operation.key).or_default().push(*operation);
         }
-        keys.into_iter()
-            .try_for_each(|(key, operations)| check_key(&operations).map_err(|found| (key, found)))
+        let mut undecided = BTreeSet::new();
+        for (key, operations) in keys {
+            match check_key(&operations).map_err(|found| (key, found))? {
+                Verdict::Explained => {}
+                Verdict::Undecided => _ = undecided.insert(key),
+            }
+        }
+        Ok(undecided)
     }
 }

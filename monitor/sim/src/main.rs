@@ -150,6 +150,10 @@ fn tell(report: &Report, mode: Mode) -> ExitCode {
                 report.operations,
                 report.hash
             );
+            if report.undecided > 0 {
+                println!("no verdict: {}", undecided(report.undecided));
+                return ExitCode::from(2);
+            }
             ExitCode::SUCCESS
         }
         Some(violation) => {
@@ -162,6 +166,12 @@ fn tell(report: &Report, mode: Mode) -> ExitCode {
     }
 }
 
+fn undecided(registers: usize) -> String {
+    format!(
+        "too many unknown outcomes to tell whether the histories of {registers} registers are linearizable"
+    )
+}
+
 /// What many runs came to.
 #[derive(Default)]
 struct Sum {
@@ -171,6 +181,8 @@ struct Sum {
     simulated: Duration,
     faults: BTreeMap<Class, u64>,
     failed: Vec<Report>,
+    /// Registers, with the seed of their run, whose history the checker could not decide.
+    undecided: BTreeMap<u64, usize>,
 }
 
 /// What can be switched on.
@@ -223,6 +235,9 @@ fn run_many(
                     for (class, count) in &report.faults {
                         *sum.faults.entry(*class).or_default() += count;
                     }
+                    if report.undecided > 0 {
+                        sum.undecided.insert(seed, report.undecided);
+                    }
                     if report.violation.is_some() {
                         sum.failed.push(report);
                         if sum.failed.len() >= failures {
@@ -264,6 +279,11 @@ fn swarm(arguments: &Arguments) -> ExitCode {
     }
     if !sum.failed.is_empty() {
         return ExitCode::FAILURE;
+    }
+    if !sum.undecided.is_empty() {
+        let seeds: Vec<&u64> = sum.undecided.keys().collect();
+        println!("no verdict: {} (seeds {seeds:?})", undecided(sum.undecided.values().sum()));
+        return ExitCode::from(2);
     }
     if !missing.is_empty() && arguments.seeds >= 200 {
         println!("no verdict: these faults never happened: {missing:?}");

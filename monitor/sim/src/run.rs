@@ -25,6 +25,8 @@ pub struct Report {
     pub simulated: Duration,
     /// How many operations clients asked for.
     pub operations: usize,
+    /// Registers of whose history the search could not tell whether it is linearizable.
+    pub undecided: usize,
     /// What went wrong on purpose.
     pub faults: BTreeMap<Class, u64>,
     /// How many faults were drawn.
@@ -41,16 +43,17 @@ pub struct Report {
 pub fn run<P: Process>(plan: Plan, readable: bool) -> Report {
     let (seed, events_planned) = (plan.seed, plan.events);
     let mut world: World<P> = World::new(plan, readable);
-    let panic = catch_unwind(AssertUnwindSafe(|| live(&mut world))).err();
-    if panic.is_some() {
+    let undecided = catch_unwind(AssertUnwindSafe(|| live(&mut world))).unwrap_or_else(|_| {
         world.violate("panic", PANIC.take());
-    }
+        0
+    });
     Report {
         seed,
         events_planned,
         events: world.events,
         simulated: world.now,
         operations: world.clients.history.len(),
+        undecided,
         faults: world.faults,
         faults_drawn: world.faults_drawn,
         hash: world.trace.hash(),
@@ -59,7 +62,8 @@ pub fn run<P: Process>(plan: Plan, readable: bool) -> Report {
     }
 }
 
-fn live<P: Process>(world: &mut World<P>) {
+/// Returns of how many registers the checker of histories could not tell.
+fn live<P: Process>(world: &mut World<P>) -> usize {
     while world.events < world.plan.events && world.violation.is_none() && world.now < LONGEST {
         if !world.step() {
             break;
@@ -68,12 +72,17 @@ fn live<P: Process>(world: &mut World<P>) {
     if world.violation.is_none() {
         world.settle_down();
     }
-    if world.violation.is_none() {
-        world.clients.give_up_all();
-        let book = world.invariants.book();
-        if let Err((key, found)) = world.clients.history.check(|key| book.twice.contains(&register(key))) {
+    if world.violation.is_some() {
+        return 0;
+    }
+    world.clients.give_up_all();
+    let book = world.invariants.book();
+    match world.clients.history.check(|key| book.twice.contains(&register(key))) {
+        Ok(undecided) => undecided.len(),
+        Err((key, found)) => {
             let what = format!("register {} after {} operations: {:?}", key.0, found.explained, found.stuck);
             world.violate("linearizability", what);
+            0
         }
     }
 }

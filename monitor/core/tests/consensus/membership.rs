@@ -157,7 +157,9 @@ fn a_voter_that_was_started_as_a_learner_is_removed_like_any_other() {
         put_map(&mut write, &monmap(2, &[0, 1, 3]));
         write.erase("kv", format!("learner/{}", name(3)));
         c.commit(write);
-        c.run_until("the new three", ms(5000), |c| c.quorum_size() == 3 && c.nodes[3].consensus().rank().is_some());
+        c.run_until("the new three", ms(5000), |c| {
+            c.quorum_size() == 3 && c.nodes[3].consensus().rank().is_some()
+        });
         c.write();
         if restarted {
             c.kill(3);

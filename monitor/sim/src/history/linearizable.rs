@@ -18,13 +18,23 @@ pub struct Contradiction {
     pub explained: usize,
 }
 
+/// What a search came to that met no contradiction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// There is an order that explains every answer.
+    Explained,
+    /// The search was given up: so many operations of unknown outcome leave too many orders to try.
+    Undecided,
+}
+
 /// Looks for an order of one register's operations that starts from an empty register.
 ///
 /// # Errors
 /// When there is none.
-pub fn check_key(operations: &[Operation]) -> Result<(), Contradiction> {
+pub fn check_key(operations: &[Operation]) -> Result<Verdict, Contradiction> {
     let operations = relevant(operations);
-    Search::new(&operations).run()
+    Search::new(&operations).run(TRIED_MAX)
 }
 
 /// Leaves out what cannot matter: questions without an answer, and writes of unknown outcome that nobody saw or may
@@ -106,7 +116,7 @@ impl<'a> Search<'a> {
         Self { operations, entries, returns, returns_left, twins: twins(operations) }
     }
 
-    fn run(mut self) -> Result<(), Contradiction> {
+    fn run(mut self, most: usize) -> Result<Verdict, Contradiction> {
         let mut tried: BTreeSet<(Vec<u64>, Option<Value>)> = BTreeSet::new();
         let mut taken = vec![0u64; self.operations.len().div_ceil(64)];
         let mut order: Vec<(usize, Option<Value>)> = Vec::new();
@@ -114,8 +124,8 @@ impl<'a> Search<'a> {
         let mut at = self.entries[0].next;
         let mut best: Option<Contradiction> = None;
         while self.returns_left > 0 {
-            if tried.len() > TRIED_MAX {
-                return Ok(());
+            if tried.len() > most {
+                return Ok(Verdict::Undecided);
             }
             let entry = self.entries[at];
             if entry.is_call {
@@ -150,10 +160,10 @@ impl<'a> Search<'a> {
                     at = self.entries[call].next;
                 }
                 (None, Some(best)) => return Err(best.clone()),
-                (None, None) => return Ok(()),
+                (None, None) => return Ok(Verdict::Explained),
             }
         }
-        Ok(())
+        Ok(Verdict::Explained)
     }
 
     fn unlink(&mut self, at: usize) {
@@ -190,8 +200,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A history with so many operations of unknown outcome that this does not decide it would take all memory: it is given
-/// up, undecided. Contradictions show long before.
+/// How many pairs of operations done and value held are tried, at some hundred bytes each. Contradictions show long
+/// before; a history that this does not decide would take all memory.
 const TRIED_MAX: usize = 1_000_000;
 
 /// What the register holds after an operation; none when the answer does not fit.
@@ -287,7 +297,7 @@ mod tests {
             &[write(1, 1, (0, 5)), read(2, 0, (5, 6))],
         ];
         for history in good {
-            assert_eq!(check_key(history), Ok(()), "{history:#?}");
+            assert_eq!(check_key(history), Ok(Verdict::Explained), "{history:#?}");
         }
     }
 
@@ -295,8 +305,20 @@ mod tests {
     #[test]
     fn an_unknown_write_that_an_unknown_swap_built_upon_counts() {
         let lost_swap = op(2, Action::Swap(Some(Value(1)), Value(21)), (10, 0), Outcome::Unknown);
-        assert_eq!(check_key(&[lost_write(0, 1, 0), lost_swap, read(1, 21, (13, 25))]), Ok(()));
+        assert_eq!(
+            check_key(&[lost_write(0, 1, 0), lost_swap, read(1, 21, (13, 25))]),
+            Ok(Verdict::Explained)
+        );
         assert!(check_key(&[lost_swap, read(1, 21, (13, 25))]).is_err());
+    }
+
+    #[test]
+    fn a_search_that_is_given_up_says_so() {
+        let writes: Vec<Operation> = (1..6).map(|n| lost_write(n as usize, n, 0)).collect();
+        let reads = (1..6).rev().zip(1..).map(|(n, at)| read(9, n, (10 * at, 10 * at + 1)));
+        let history: Vec<Operation> = writes.into_iter().chain(reads).collect();
+        assert_eq!(Search::new(&history).run(5), Ok(Verdict::Undecided));
+        assert_eq!(Search::new(&history).run(TRIED_MAX), Ok(Verdict::Explained));
     }
 
     #[test]
