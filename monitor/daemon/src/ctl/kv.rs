@@ -24,7 +24,9 @@ pub(super) fn run(client: &Client, action: KvAction, out: &mut impl Write) -> Re
         KvAction::Put { key, value, if_revision } => put(client, &key, value, if_revision, out),
         KvAction::Delete { key, if_revision } => {
             let answer = client.ask(Method::DELETE, &path(&key), &condition(if_revision), None)?;
-            changed(client, &answer.bytes()?, "removed", out)
+            // Without a condition it is no error that there was none.
+            let what = if if_revision.is_some() { "removed" } else { "not there any more" };
+            changed(client, &answer.bytes()?, what, out)
         }
         KvAction::List { prefix } => list(client, &prefix, out),
         KvAction::Watch { prefix, after } => watch(client, &prefix, after, out),
