@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mon_core::bug::{self, Bug};
+use mon_core::consensus::Role;
 use mon_core::event::Event;
 use mon_core::quorum::Order;
 use mon_types::kv::KvRead;
@@ -24,11 +25,8 @@ pub(super) enum Repair {
     Resume(usize),
     Mend(Vec<Link>),
     Unclog(Link),
-    /// Waits for a leader with a value in flight.
-    Ambush {
-        until: Duration,
-        end: Duration,
-    },
+    /// Strikes a leader with a value in flight, if there is one.
+    Ambush(Ambush),
     Enter(usize),
     /// A machine that is gone for good must leave the monmap, if anybody will hear of it.
     Replace {
@@ -36,6 +34,15 @@ pub(super) enum Repair {
         new: usize,
         tries: u32,
     },
+}
+
+/// A fault that waits for a leader with a value in flight.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ambush {
+    /// How long it waits.
+    until: Duration,
+    /// When the harm is mended.
+    end: Duration,
 }
 
 impl<P: Process> World<P> {
@@ -78,7 +85,8 @@ impl<P: Process> World<P> {
             Class::KillLeader => leader.is_some_and(|leader| self.strike_down(leader, rng.random(), end)),
             Class::Ambush => {
                 let until = self.now + Duration::from_secs(2);
-                self.plan_for(self.now, Happening::Repair(Repair::Ambush { until, end: until.max(end) }));
+                let ambush = Ambush { until, end: until.max(end) };
+                self.plan_for(self.now, Happening::Repair(Repair::Ambush(ambush)));
                 leader.is_some()
             }
             Class::PowerCut => {
@@ -190,14 +198,23 @@ impl<P: Process> World<P> {
     }
 
     /// What some have accepted and others have not is what later leaders must deal with.
-    fn ambush(&mut self, until: Duration, end: Duration) {
-        let busy = |node: &Node<P>| {
-            node.core().is_some_and(|core| core.consensus().paxos_state().starts_with("updating"))
-        };
-        let Some(leader) = self.leader().filter(|leader| busy(&self.nodes[*leader])) else {
+    /// A process had an event. If it leads with a value in flight now, those who wait for that strike soon, while the
+    /// value is on its way somewhere.
+    pub(super) fn wake_ambushes(&mut self, node: usize) {
+        if self.ambushes.is_empty() || !is_busy(&self.nodes[node]) {
+            return;
+        }
+        for ambush in std::mem::take(&mut self.ambushes) {
+            let soon = self.now + Duration::from_micros(self.rng.random_range(0..1000));
+            self.plan_for(soon, Happening::Repair(Repair::Ambush(ambush)));
+        }
+    }
+
+    fn ambush(&mut self, ambush: Ambush) {
+        let Ambush { until, end } = ambush;
+        let Some(leader) = self.leader().filter(|leader| is_busy(&self.nodes[*leader])) else {
             if self.now < until {
-                let again = self.now + Duration::from_micros(self.rng.random_range(100..1000));
-                self.plan_for(again, Happening::Repair(Repair::Ambush { until, end }));
+                self.ambushes.push(ambush);
             }
             return;
         };
@@ -270,8 +287,8 @@ impl<P: Process> World<P> {
             Repair::Unclog(link) => {
                 self.net.clogged.remove(&link);
             }
-            Repair::Ambush { .. } if self.calm => {}
-            Repair::Ambush { until, end } => self.ambush(until, end),
+            Repair::Ambush(ambush) if !self.calm => self.ambush(ambush),
+            Repair::Ambush(_) => {}
             Repair::Enter(node) => {
                 self.ask(node, Request::Order(Order::QuorumEnter));
             }
@@ -480,4 +497,11 @@ impl<P: Process> World<P> {
 
 fn both(a: usize, b: usize) -> Vec<Link> {
     vec![(a, b), (b, a)]
+}
+
+/// Whether a value is in flight for it.
+fn is_busy<P: Process>(node: &Node<P>) -> bool {
+    node.core().is_some_and(|core| {
+        core.consensus().role() == Role::Leader && core.consensus().paxos_state().starts_with("updating")
+    })
 }
