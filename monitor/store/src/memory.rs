@@ -28,7 +28,8 @@ type Key = (String, String);
 
 #[derive(Debug, Clone, Default)]
 struct State {
-    content: BTreeMap<Key, Bytes>,
+    /// By prefix, then key: so a look needs no key of its own. An empty prefix stays.
+    content: BTreeMap<String, BTreeMap<String, Bytes>>,
     unsynced: Vec<Undo>,
     /// Once set, every write fails with this.
     write_error: Option<String>,
@@ -61,10 +62,11 @@ impl MemoryStore {
         let mut state = self.write_state();
         while state.unsynced.len() > batches {
             let undo = state.unsynced.pop().unwrap_or_default();
-            for (key, before) in undo.into_iter().rev() {
+            for ((prefix, key), before) in undo.into_iter().rev() {
+                let keys = state.content.entry(prefix).or_default();
                 match before {
-                    Some(value) => state.content.insert(key, value),
-                    None => state.content.remove(&key),
+                    Some(value) => keys.insert(key, value),
+                    None => keys.remove(&key),
                 };
             }
         }
@@ -80,11 +82,8 @@ impl MemoryStore {
     #[must_use]
     pub fn dump(&self) -> Vec<(String, String, Bytes)> {
         let state = self.read_state();
-        state
-            .content
-            .iter()
-            .map(|((prefix, key), value)| (prefix.clone(), key.clone(), value.clone()))
-            .collect()
+        let all = state.entries().map(|(prefix, key, value)| (prefix.into(), key.into(), value.clone()));
+        all.collect()
     }
 
     // A panic while the lock is held leaves at worst a half-applied batch in a process that is failing
@@ -105,17 +104,21 @@ impl Clone for MemoryStore {
 }
 
 impl State {
+    fn entries(&self) -> impl Iterator<Item = (&str, &str, &Bytes)> {
+        self.content
+            .iter()
+            .flat_map(|(prefix, keys)| keys.iter().map(move |(key, value)| (&**prefix, &**key, value)))
+    }
+
     fn apply(&mut self, op: &Op, undo: &mut Undo) {
         match op {
             Op::Put { prefix, key, value } => {
-                let key = (prefix.clone(), key.clone());
-                let before = self.content.insert(key.clone(), value.clone());
-                undo.push((key, before));
+                let before = self.keys(prefix).insert(key.clone(), value.clone());
+                undo.push(((prefix.clone(), key.clone()), before));
             }
             Op::Erase { prefix, key } => {
-                let key = (prefix.clone(), key.clone());
-                if let Some(before) = self.content.remove(&key) {
-                    undo.push((key, Some(before)));
+                if let Some(before) = self.keys(prefix).remove(key) {
+                    undo.push(((prefix.clone(), key.clone()), Some(before)));
                 }
             }
             Op::EraseRange { prefix, start, end } => {
@@ -123,32 +126,33 @@ impl State {
                 if start >= end {
                     return;
                 }
-                let range = (prefix.clone(), start.clone())..(prefix.clone(), end.clone());
-                let doomed: Vec<Key> = self.content.range(range).map(|(key, _)| key.clone()).collect();
+                let keys = self.keys(prefix);
+                let range = (Bound::Included(start.as_str()), Bound::Excluded(end.as_str()));
+                let doomed: Vec<String> = keys.range::<str, _>(range).map(|(key, _)| key.clone()).collect();
                 for key in doomed {
-                    let before = self.content.remove(&key);
-                    undo.push((key, before));
+                    let before = keys.remove(&key);
+                    undo.push(((prefix.clone(), key), before));
                 }
             }
             Op::Compact { .. } => {}
         }
     }
+
+    fn keys(&mut self, prefix: &str) -> &mut BTreeMap<String, Bytes> {
+        self.content.entry(prefix.into()).or_default()
+    }
 }
 
 impl KvRead for MemoryStore {
     fn read(&self, prefix: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.read_state().content.get(&(prefix.into(), key.into())).cloned())
+        Ok(self.read_state().content.get(prefix).and_then(|keys| keys.get(key)).cloned())
     }
 
     fn scan(&self, prefix: &str, start: &str, limit: usize) -> Result<Vec<(String, Bytes)>, StoreError> {
-        let from: Key = (prefix.into(), start.into());
         let state = self.read_state();
-        let in_prefix = state
-            .content
-            .range((Bound::Included(from), Bound::Unbounded))
-            .take_while(|((at, _), _)| at == prefix)
-            .take(limit);
-        Ok(in_prefix.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+        let Some(keys) = state.content.get(prefix) else { return Ok(Vec::new()) };
+        let from = keys.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+        Ok(from.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 }
 
@@ -177,11 +181,7 @@ impl KvStore for MemoryStore {
 
     fn size_bytes(&self) -> u64 {
         let state = self.read_state();
-        state
-            .content
-            .iter()
-            .map(|((prefix, key), value)| (prefix.len() + key.len() + value.len()) as u64)
-            .sum()
+        state.entries().map(|(prefix, key, value)| (prefix.len() + key.len() + value.len()) as u64).sum()
     }
 }
 
