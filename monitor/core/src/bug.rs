@@ -110,6 +110,8 @@ bugs! {
     FloorValueDropped,
     /// `probe.rs`: a store that was cut short in a sync takes a peer that has less.
     FloorIgnored,
+    /// `consensus/route.rs`: a member that was told to stay out of the quorum goes on to vote.
+    ExitedVotes,
     /// `services/propose.rs`: an operation is answered when its value is proposed, not when it is chosen. Ack before
     /// commit, the oldest of them all.
     AnsweredBeforeCommit,

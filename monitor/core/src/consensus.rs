@@ -409,6 +409,12 @@ impl Consensus {
         &self.command_table
     }
 
+    /// Whether we were told to stay out of the quorum, and left it.
+    #[must_use]
+    pub fn has_exited(&self) -> bool {
+        self.exited
+    }
+
     /// Whether we have ever been in a quorum.
     #[must_use]
     pub fn has_ever_joined(&self) -> bool {

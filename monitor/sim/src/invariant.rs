@@ -15,6 +15,7 @@
 //! | a process does not go by less than its disk | | [`memory`] |
 //! | stores are equal at equal versions | Monitor.cc: scrub | [`digests`] |
 //! | who is not in the map has no vote | PaxosService over MonMap ranks | [`learners`] |
+//! | who was told to stay out has none either | Elector::stop, Monitor::exited_quorum | [`exits`] |
 //! | no more is trimmed than the configuration allows | Paxos.cc: `paxos_min` | [`trims`] |
 //! | a store that is half synced takes part in nothing, and a sync keeps what was accepted | Monitor.cc: `mon_sync/in_sync` | [`syncs`] |
 //! | what is asked for once is done once | PaxosService.h: pending is proposed once; MForward `tid` | [`applied_once`] |
@@ -38,6 +39,7 @@ pub mod decoded;
 pub mod digests;
 mod disks;
 pub mod durability;
+pub mod exits;
 pub mod fresh_reads;
 pub mod leaders;
 pub mod learners;
@@ -227,6 +229,7 @@ impl Invariants {
             Box::<majority::Majority>::default(),
             Box::<leaders::Leaders>::default(),
             Box::<learners::Learners>::default(),
+            Box::<exits::Exits>::default(),
             Box::<syncs::Syncs>::default(),
             Box::<digests::Digests>::default(),
             Box::new(trims::Trims::new(config.paxos_min)),
