@@ -110,6 +110,8 @@ bugs! {
     FloorValueDropped,
     /// `probe.rs`: a store that was cut short in a sync takes a peer that has less.
     FloorIgnored,
+    /// `services/subscribe.rs`: what was subscribed to for one time goes on.
+    OneTimeGoesOn,
     /// `consensus/route.rs`: a member that was told to stay out of the quorum goes on to vote.
     ExitedVotes,
     /// `services/propose.rs`: an operation is answered when its value is proposed, not when it is chosen. Ack before
@@ -185,6 +187,7 @@ impl Bug {
                 | Self::ReadUnconfirmed
                 | Self::SubscriptionGap
                 | Self::SubscriptionRepeats
+                | Self::OneTimeGoesOn
                 | Self::SubscriptionIgnoresCaps
                 | Self::HalfSyncedServed
                 | Self::HalfSyncedLoaded

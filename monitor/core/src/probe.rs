@@ -270,7 +270,7 @@ impl Consensus {
             return None;
         }
         if self.marks.must_sync() {
-            return (last.0 > 0).then_some(Kind::Full);
+            return (last.0 > 0 && !self.order.is_being_dropped()).then_some(Kind::Full);
         }
         if first > ours.next() && first.0 > 1 {
             return Some(Kind::Full);

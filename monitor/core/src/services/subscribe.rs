@@ -120,7 +120,7 @@ impl Services {
             cx.out.reply(id, message.with_tid(0), None);
         }
         if let Some(session) = self.sessions.find_mut(id) {
-            if wanted.onetime && sent {
+            if wanted.onetime && sent && !bug::is_on(Bug::OneTimeGoesOn) {
                 session.subscriptions.remove(name);
             } else {
                 let next = if bug::is_on(Bug::SubscriptionRepeats) { version } else { version.next() };

@@ -47,6 +47,11 @@ impl SyncOrder {
         self.useless.get(peer).is_some_and(|at| now < *at + interval)
     }
 
+    /// Whether the order is being taken back: there will be no sync.
+    pub(crate) fn is_being_dropped(&self) -> bool {
+        self.dropping.is_some()
+    }
+
     pub(super) fn is_dropped(&mut self, id: WriteId) -> bool {
         self.dropping.take_if(|write| id >= *write).is_some()
     }
@@ -61,14 +66,15 @@ impl Consensus {
         let (now, me) = (cx.now.mono, self.members.me());
         let there = |addrs: &AddrVec| self.order.useless.contains_key(addrs);
         let count = self.members.others().filter(|(_, info)| there(&info.addrs)).count();
-        if me.is_none() || count + 1 < self.members.majority() {
+        // One that is no member may be the only one that has what they need.
+        if count + usize::from(me.is_some()) < self.members.majority() {
             self.order.needed_since = None;
             return;
         }
         let since = *self.order.needed_since.get_or_insert(now);
         let rank = me.map_or(0, |rank| rank.0);
         if now >= since + PATIENCE + PATIENCE_BY_RANK * rank {
-            self.drop_sync_order(cx, "nobody is there to sync from, and without us there is no quorum");
+            self.drop_sync_order(cx, "nobody is there to sync from");
         }
     }
 

@@ -237,6 +237,58 @@ fn of_two_one_that_is_half_synced_takes_a_peer_that_lost_its_last_record() {
     }
 }
 
+/// A member that is alone in its map, and another monitor that only follows; these were told to sync, and all are down.
+fn one_and_a_follower(seed: u64, under_orders: &[usize]) -> Cluster {
+    let mut c = Cluster::new(seed, 2, 1, &Config::default());
+    c.start(0);
+    c.run_until("a quorum of one", ms(3000), |c| c.quorum_size() == 1);
+    for _ in 0..15 {
+        c.write();
+    }
+    c.start(1);
+    let has_all =
+        |c: &Cluster| c.nodes[1].consensus().last_committed() == c.nodes[0].consensus().last_committed();
+    c.run_until("b to have all", ms(5000), has_all);
+    for node in under_orders {
+        c.order(*node, Order::SyncForce);
+    }
+    c.run(ms(50));
+    c.kill(0);
+    c.kill(1);
+    c
+}
+
+/// The only member took the order back, and began to sync from one that only follows before that was on its disk.
+#[test]
+fn the_only_member_drops_the_order_to_sync_and_does_not_sync() {
+    for seed in seeds(4) {
+        let mut c = one_and_a_follower(seed, &[0]);
+        c.nodes[0].sync_us = SLOW;
+        c.start(1);
+        c.run(ms(20));
+        c.start(0);
+        c.run_until("a quorum of one", ms(10_000), |c| {
+            assert_ne!(c.nodes[0].consensus().role(), Role::Synchronizing, "seed {seed}");
+            c.quorum_size() == 1
+        });
+    }
+}
+
+/// The only member was half synced, and the one that followed had all of it, but was told to sync from that member.
+#[test]
+fn a_follower_that_was_told_to_sync_gives_what_nobody_else_has() {
+    for seed in seeds(4) {
+        let mut c = one_and_a_follower(seed, &[0, 1]);
+        let mut write = Transaction::new();
+        write.put_u64("mon_sync", "in_sync", 1);
+        c.nodes[0].store.apply(&[write], true).unwrap();
+        c.start(0);
+        c.start(1);
+        c.run_until("a quorum of one", ms(10_000), |c| c.quorum_size() == 1);
+        c.settle_down();
+    }
+}
+
 /// Trims early, so that a member that was away needs a full sync.
 fn trimming() -> Config {
     Config { paxos_min: 10, paxos_trim_min: 5, paxos_trim_max: 20, ..Config::default() }

@@ -20,6 +20,10 @@ const LOG_KEPT: u64 = 500;
 pub struct Stream {
     /// The first version that the guest does not have.
     pub next: u64,
+    /// Whether it was asked for one time only.
+    pub once: bool,
+    /// Whether that one time was.
+    pub over: bool,
 }
 
 impl Stream {
@@ -107,6 +111,9 @@ impl Stream {
     /// Whether something that was chosen has not come yet.
     #[must_use]
     pub fn lacks(&self, name: &str, badge: Badge, book: &Book) -> bool {
+        if self.over {
+            return false;
+        }
         if let Some(prefix) = name.strip_prefix("kv:") {
             let wanted = |key: &str| key.starts_with(prefix) && badge.may_see(key);
             return book.kv.range(self.next..).any(|(_, delta)| delta.keys().any(|key| wanted(key)));

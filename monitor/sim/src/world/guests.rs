@@ -26,6 +26,8 @@ const OPEN_MAX: usize = 4;
 /// How long a guest waits for an answer before it looks for another monitor, at most. A monitor closes sessions
 /// whose questions it cannot pass on after 5 s.
 const PATIENCE: Duration = Duration::from_secs(12);
+/// What guests subscribe to for one time, again and again.
+const ONCE: &str = "kv:r/2";
 /// Within so much time a calm cluster has answered everything.
 const CALM_PATIENCE: Duration = Duration::from_secs(25);
 
@@ -188,12 +190,12 @@ impl<P: Process> World<P> {
     }
 
     fn subscribe_some(&mut self, guest: usize) {
-        let name = ["monmap", "kv:", "kv:r", "kv:r/1", "log-info"][self.rng.random_range(0..5)];
+        let name = ["monmap", "kv:", "kv:r", "kv:r/1", "log-info", ONCE][self.rng.random_range(0..6)];
         let this = &mut self.guests.list[guest];
         if name != "kv:" || this.badge != crate::guests::badge::Badge::OneKey {
             // What is subscribed to already goes on: asked for again it would begin where it was by our last word.
-            if !this.streams.contains_key(name) {
-                this.streams.insert(name.into(), Stream::default());
+            if this.streams.get(name).is_none_or(|stream| stream.over) {
+                this.streams.insert(name.into(), Stream { once: name == ONCE, ..Stream::default() });
                 self.subscribe(guest, Some(name));
             }
         }
@@ -203,8 +205,10 @@ impl<P: Process> World<P> {
     fn subscribe(&mut self, guest: usize, only: Option<&str>) {
         let this = &self.guests.list[guest];
         let Some(session) = this.link.as_ref().map(|link| link.session) else { return };
-        let item = |stream: &Stream| SubscribeItem { start: Version(stream.next), flags: 0 };
-        let streams = this.streams.iter().filter(|(name, _)| only.is_none_or(|only| only == *name));
+        let item =
+            |stream: &Stream| SubscribeItem { start: Version(stream.next), flags: u8::from(stream.once) };
+        let streams = this.streams.iter().filter(|(_, stream)| !stream.over);
+        let streams = streams.filter(|(name, _)| only.is_none_or(|only| only == *name));
         let what = streams.map(|(name, stream)| (name.clone(), item(stream))).collect();
         let message = MMonSubscribe { what, hostname: String::new() };
         self.say(guest, Event::ClientMessage { session, message: message.into() });
@@ -331,6 +335,10 @@ impl<P: Process> World<P> {
         let Some(stream) = this.streams.get_mut(&name).filter(|_| badge.may_follow(&name)) else {
             return Err(format!("{name} was not subscribed to, or is not permitted"));
         };
+        if stream.over {
+            return Err(format!("{name} was asked for one time, and comes again"));
+        }
+        stream.over = stream.once;
         match message {
             Message::KvData(told) => stream.take_kv(told, badge, book),
             Message::Log(told) => stream.take_log(told, book),
