@@ -136,9 +136,10 @@ impl Services {
 
     fn peer_name(&self, addrs: &AddrVec) -> String {
         let map = self.monmap();
-        let name = map.rank_of_addrs(addrs).and_then(|rank| map.name_of(rank));
-        // Learners are not in the map.
-        name.map_or_else(|| addrs.to_string(), String::from)
+        let voter = map.rank_of_addrs(addrs).and_then(|rank| map.name_of(rank));
+        // Learners are not in the map, but come into it, and may send again what they sent as learners.
+        let learner = || self.learners().iter().find(|(_, of)| *of == addrs).map(|(name, _)| name.as_str());
+        voter.or_else(learner).map_or_else(|| addrs.to_string(), String::from)
     }
 
     fn take_forward(&mut self, cx: &mut Cx<'_>, from: &AddrVec, forward: MForward) {

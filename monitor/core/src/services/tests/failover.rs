@@ -168,6 +168,30 @@ fn a_forwarded_operation_is_applied_once_however_often_it_comes() {
     assert_eq!(version(&leader), version_before);
 }
 
+/// Found by the simulator: a learner's results were kept under its address, and looked for under its name once it voted.
+#[test]
+fn what_a_learner_forwarded_is_applied_once_though_it_has_become_a_voter() {
+    let mut peon = World::new();
+    become_peon(&mut peon);
+    peon.send(&set("x"), b"");
+    let [forward] = forwards(&mut peon).try_into().unwrap();
+
+    let mut leader = World::new();
+    assert_eq!(
+        leader.run(&json!({"prefix": "mon learner add", "name": "d", "addr": "v2:127.0.0.1:3303"})).code,
+        0
+    );
+    leader.peer_says(&addrs(3303), forward.clone());
+    assert_eq!(routes(&mut leader, 3303).len(), 1);
+    assert_eq!(leader.run(&json!({"prefix": "mon add", "name": "d", "addr": "v2:127.0.0.1:3303"})).code, 0);
+    leader.lose_quorum();
+    leader.form_quorum();
+    let before = version(&leader);
+    leader.peer_says(&addrs(3303), forward);
+    assert_eq!(routes(&mut leader, 3303).len(), 1);
+    assert_eq!(version(&leader), before);
+}
+
 /// A monitor that was restarted within the second, or whose clock was set back, forwarded under the numbers of its
 /// earlier process: the leader gave it the results of then, and applied nothing.
 #[test]
