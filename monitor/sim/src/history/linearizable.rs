@@ -3,7 +3,7 @@
 //!
 //! Operations are taken out of a list of calls and returns, sorted by time. Whatever was called before the first
 //! return that is left may come next; when an operation's return is reached before it was taken, the last choice
-//! was wrong. An operation of unknown outcome has no return: it may be taken at any time, or never.
+//! was wrong. An operation of unknown outcome has no return: it may be taken at any time, or never, and is tried last.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,6 +77,18 @@ struct Entry {
     next: usize,
 }
 
+/// An operation that was taken.
+#[derive(Debug, Clone, Copy)]
+struct Choice {
+    call: usize,
+    /// What the register held before.
+    held: Option<Value>,
+    /// Whether those of unknown outcome had their turn.
+    unknowns: bool,
+    /// Whether nothing else needs to be tried in its place.
+    is_free: bool,
+}
+
 struct Search<'a> {
     operations: &'a [Operation],
     /// Entry 0 is the list's head.
@@ -119,8 +131,10 @@ impl<'a> Search<'a> {
     fn run(mut self, most: usize) -> Result<Verdict, Contradiction> {
         let mut tried: BTreeSet<(Vec<u64>, Option<Value>)> = BTreeSet::new();
         let mut taken = vec![0u64; self.operations.len().div_ceil(64)];
-        let mut order: Vec<(usize, Option<Value>)> = Vec::new();
+        let mut order: Vec<Choice> = Vec::new();
         let mut held: Option<Value> = None;
+        // Operations whose outcome is known come first: few histories need those that may never have happened.
+        let mut unknowns = false;
         let mut at = self.entries[0].next;
         let mut best: Option<Contradiction> = None;
         while self.returns_left > 0 {
@@ -129,17 +143,18 @@ impl<'a> Search<'a> {
             }
             let entry = self.entries[at];
             if entry.is_call {
+                let operation = &self.operations[entry.operation];
                 let before = self.twins[entry.operation];
-                let next = match before.is_some_and(|twin| !is_in(&taken, twin)) {
-                    true => None,
-                    false => step(held, &self.operations[entry.operation]),
-                };
+                let not_yet = (operation.outcome == Outcome::Unknown) != unknowns
+                    || before.is_some_and(|twin| !is_in(&taken, twin));
+                let next = if not_yet { None } else { step(held, operation) };
                 flip(&mut taken, entry.operation);
                 if let Some(next) = next
                     && tried.insert((taken.clone(), next))
                 {
-                    order.push((at, held));
+                    order.push(Choice { call: at, held, unknowns, is_free: is_look(operation) });
                     held = next;
+                    unknowns = false;
                     self.take_out(at);
                     at = self.entries[0].next;
                 } else {
@@ -148,19 +163,27 @@ impl<'a> Search<'a> {
                 }
                 continue;
             }
+            if !unknowns {
+                unknowns = true;
+                at = self.entries[0].next;
+                continue;
+            }
             if best.as_ref().is_none_or(|best| order.len() >= best.explained) {
                 let stuck = self.operations[entry.operation];
                 best = Some(Contradiction { stuck, explained: order.len() });
             }
-            match (order.pop(), best.as_ref()) {
-                (Some((call, before)), _) => {
-                    held = before;
-                    flip(&mut taken, self.entries[call].operation);
-                    self.put_back(call);
-                    at = self.entries[call].next;
+            loop {
+                let Some(choice) = order.pop() else {
+                    return best.map_or(Ok(Verdict::Explained), Err);
+                };
+                held = choice.held;
+                unknowns = choice.unknowns;
+                flip(&mut taken, self.entries[choice.call].operation);
+                self.put_back(choice.call);
+                at = self.entries[choice.call].next;
+                if !choice.is_free {
+                    break;
                 }
-                (None, Some(best)) => return Err(best.clone()),
-                (None, None) => return Ok(Verdict::Explained),
             }
         }
         Ok(Verdict::Explained)
@@ -221,6 +244,16 @@ fn step(held: Option<Value>, operation: &Operation) -> Option<Option<Value>> {
         (Action::Read, Outcome::Written | Outcome::Differed)
         | (Action::Write(_) | Action::Remove, Outcome::Held(_) | Outcome::Differed)
         | (Action::Swap(..), Outcome::Written | Outcome::Held(_)) => None,
+    }
+}
+
+/// Whether an operation changed nothing. Where the answer of one fits it may come at once: in every order that explains
+/// the rest it can be moved there.
+fn is_look(operation: &Operation) -> bool {
+    match (operation.action, operation.outcome) {
+        (_, Outcome::Differed) | (Action::Read, Outcome::Held(_)) => true,
+        (Action::Swap(expected, _), Outcome::Held(told)) => expected != told,
+        _ => false,
     }
 }
 
