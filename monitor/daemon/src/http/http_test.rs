@@ -199,6 +199,33 @@ async fn membership_changes_carry_their_guards() {
 }
 
 #[tokio::test]
+async fn a_misspelt_guard_is_refused_and_nothing_is_asked() {
+    let (core, asked) = Core::new().start();
+    let json_body = [("content-type", "application/json")];
+    for (path, body) in [
+        ("/v1/members", r#"{"name": "d", "addr": "10.0.0.4", "expectedEpoch": 4}"#),
+        ("/v1/learners", r#"{"name": "d", "addr": "10.0.0.4", "operationId": "x"}"#),
+        ("/v1/members/c/replace", r#"{"learner": "d", "expectedEpoch": 4}"#),
+    ] {
+        let reply = send(&core, request(Method::POST, path, &json_body, body)).await;
+        assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}: {}", reply.text());
+        assert!(reply.text().contains("expected_epoch"), "{path}: {}", reply.text());
+    }
+    for (method, path) in [
+        (Method::DELETE, "/v1/members/c?expectedEpoch=4"),
+        (Method::DELETE, "/v1/learners/l?operationId=x"),
+        (Method::GET, "/v1/log?line=3"),
+        (Method::GET, "/v1/kv?prefx=a"),
+        (Method::GET, "/v1/watch?version=3"),
+    ] {
+        let reply = send(&core, request(method, path, &[], "")).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{path}: {}", reply.text());
+        assert!(reply.text().contains("unknown field"), "{path}: {}", reply.text());
+    }
+    assert!(asked.borrow().is_empty(), "{:?}", *asked.borrow());
+}
+
+#[tokio::test]
 async fn keys_are_read_with_their_revision() {
     let stat = r#"{"key":"a/b","revision":7,"exists":true,"size":2,"text":"hi","version":9}"#;
     let core = Core::new()

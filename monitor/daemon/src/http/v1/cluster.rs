@@ -40,6 +40,7 @@ pub(super) async fn monmap(State(state): State<AppState>) -> Result<Json<Value>,
 
 /// Which lines of the cluster log to show.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LogQuery {
     /// How many lines, the newest.
     #[serde(default = "lines_default")]

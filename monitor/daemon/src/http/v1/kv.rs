@@ -27,6 +27,7 @@ use crate::http::problem::Problem;
 
 /// Which keys to list.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     /// Only keys that start with this.
     #[serde(default)]
@@ -202,6 +203,7 @@ pub(super) async fn delete(
 
 /// What to watch.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub(super) struct WatchQuery {
     /// Only keys that start with this.
     #[serde(default)]

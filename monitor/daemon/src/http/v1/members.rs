@@ -6,7 +6,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
@@ -14,8 +14,10 @@ use super::{Done, command_done, command_json};
 use crate::http::AppState;
 use crate::http::problem::Problem;
 
-/// What makes a change safe to send.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema, IntoParams)]
+/// What makes a change safe to send, as a query. A word that is misspelt is refused, here and in bodies: a guard
+/// that nobody looks at would be worse than none.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Guards {
     /// The monmap epoch that the change was planned under; refused when the map has moved on.
     expected_epoch: Option<u64>,
@@ -24,23 +26,29 @@ pub(super) struct Guards {
 }
 
 /// A monitor to add.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Member {
     /// Its name, without `mon.`.
     name: String,
     /// Its address: `IP`, `IP:PORT` or `[v2:IP:PORT,v1:IP:PORT]`.
     addr: String,
-    #[serde(flatten)]
-    guards: Guards,
+    /// The monmap epoch that the change was planned under; refused when the map has moved on.
+    expected_epoch: Option<u64>,
+    /// A name for this operation; a retry under the same name gets the first result.
+    operation_id: Option<String>,
 }
 
 /// A voter to replace by a learner.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Replacement {
     /// The learner that takes its place; it must have caught up.
     learner: String,
-    #[serde(flatten)]
-    guards: Guards,
+    /// The monmap epoch that the change was planned under; refused when the map has moved on.
+    expected_epoch: Option<u64>,
+    /// A name for this operation; a retry under the same name gets the first result.
+    operation_id: Option<String>,
 }
 
 /// The voters
@@ -92,8 +100,9 @@ pub(super) async fn remove(
 pub(super) async fn replace(
     State(state): State<AppState>,
     Path(voter): Path<String>,
-    Json(Replacement { learner, guards }): Json<Replacement>,
+    Json(Replacement { learner, expected_epoch, operation_id }): Json<Replacement>,
 ) -> Result<Json<Done>, Problem> {
+    let guards = Guards { expected_epoch, operation_id };
     let command = json!({"prefix": "mon replace", "voter": voter, "learner": learner});
     change(&state, command, guards).await
 }
@@ -147,7 +156,8 @@ pub(super) async fn step_down(State(state): State<AppState>) -> Result<Json<Done
 }
 
 async fn add_as(state: &AppState, prefix: &str, member: Member) -> Result<Json<Done>, Problem> {
-    let Member { name, addr, guards } = member;
+    let Member { name, addr, expected_epoch, operation_id } = member;
+    let guards = Guards { expected_epoch, operation_id };
     change(state, json!({"prefix": prefix, "name": name, "addr": addr}), guards).await
 }
 
