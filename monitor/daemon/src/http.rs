@@ -113,6 +113,7 @@ pub(crate) fn router(state: AppState, access: Arc<Access>) -> Router {
         .with_state(state)
         .merge(v1)
         .fallback(problem::not_found)
+        .layer(middleware::map_response(problem::refusals))
 }
 
 #[cfg(test)]

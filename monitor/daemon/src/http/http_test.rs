@@ -166,6 +166,40 @@ async fn what_the_monitor_refuses_becomes_a_problem() {
 }
 
 #[tokio::test]
+async fn what_the_framework_refuses_becomes_a_problem() {
+    let core = Core::new().handle();
+    let json_body = ("content-type", "application/json");
+    let too_long = "x".repeat(3 << 20);
+    for (method, path, headers, body, status) in [
+        (Method::POST, "/v1/members", &[json_body][..], "{", 400),
+        (Method::POST, "/v1/members", &[json_body], "{}", 422),
+        (Method::POST, "/v1/members", &[], "{}", 415),
+        (Method::PUT, "/v1/kv/k", &[], &too_long, 413),
+        (Method::GET, "/v1/kv?limit=many", &[], "", 400),
+        (Method::GET, "/v1/kv/%ff", &[], "", 400),
+        (Method::PATCH, "/v1/members", &[], "", 405),
+        (Method::POST, "/livez", &[], "", 405),
+        (Method::GET, "/v1/nothing", &[], "", 404),
+    ] {
+        let what = format!("{method} {path}");
+        let reply = send(&core, request(method, path, headers, body)).await;
+        assert_eq!(reply.status, status, "{what}: {}", reply.text());
+        assert_eq!(reply.headers["content-type"], "application/problem+json", "{what}");
+        let problem = reply.json();
+        assert_eq!(problem["status"], status, "{what}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{what}: {problem}");
+        assert_eq!(reply.headers.contains_key("allow"), status == 405, "{what}");
+        // The length is that of the problem, not of what stood there before.
+        let length = reply.headers.get("content-length").map(|text| text.to_str().unwrap().parse());
+        assert!(length.is_none_or(|length| length == Ok(reply.body.len())), "{what}");
+    }
+    // A probe's answer stays text.
+    let reply = get(&core, "/readyz").await;
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(reply.text().starts_with("[-]quorum failed"), "{}", reply.text());
+}
+
+#[tokio::test]
 async fn membership_changes_carry_their_guards() {
     let (core, asked) = Core::new()
         .on("mon add", 0, "adding mon.d", "")

@@ -1,6 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
 use axum::Json;
+use axum::body::to_bytes;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use mon_core::effect::CommandReply;
@@ -47,6 +48,36 @@ pub(crate) fn accepted(reply: CommandReply) -> Result<CommandReply, Problem> {
     if reply.code < 0 { Err(Problem::refused(&reply)) } else { Ok(reply) }
 }
 
+/// Longest refusal of the framework's that is passed on.
+const REFUSAL_BYTES_MAX: usize = 16 << 10;
+
+/// Makes a problem of what the framework refuses by itself (a body that does not parse, a method that a path does not
+/// take), and leaves all other answers alone.
+pub(crate) async fn refusals(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if !status.is_client_error() || kind.is_some_and(|kind| kind == KIND) {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let text = to_bytes(body, REFUSAL_BYTES_MAX).await.unwrap_or_default();
+    let detail = match std::str::from_utf8(&text) {
+        Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ if status == StatusCode::METHOD_NOT_ALLOWED => {
+            "the path does not take this method; see the header Allow, and /v1/openapi.json".into()
+        }
+        _ => "the request cannot be answered; see /v1/openapi.json".into(),
+    };
+    let mut response = Problem::new(status, detail).into_response();
+    if let Some(methods) = head.headers.get(header::ALLOW) {
+        response.headers_mut().insert(header::ALLOW, methods.clone());
+    }
+    response
+}
+
+/// The media type of problems.
+const KIND: HeaderValue = HeaderValue::from_static("application/problem+json");
+
 /// Answers paths that are none of ours.
 pub(crate) async fn not_found(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("nothing is at {}; see /v1/openapi.json", uri.path()))
@@ -83,8 +114,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self)).into_response();
-        let kind = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response.headers_mut().insert(header::CONTENT_TYPE, KIND);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
