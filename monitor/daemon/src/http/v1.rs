@@ -14,6 +14,7 @@ use bytes::Bytes;
 use mon_core::effect::CommandReply;
 use serde_json::Value;
 use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -34,9 +35,30 @@ struct Document;
 
 /// All routes below `/v1`, with the document that describes them.
 pub(super) fn router() -> Router<AppState> {
-    let (router, document) = routes().split_for_parts();
+    let (router, document) = parts();
     router.route("/v1/openapi.json", get(async move || Json(document)))
 }
+
+/// The routes, and the document in the words of OpenAPI: axum marks a parameter that may hold slashes by a `*`, which
+/// OpenAPI does not know.
+fn parts() -> (Router<AppState>, utoipa::openapi::OpenApi) {
+    let (router, mut document) = routes().split_for_parts();
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    let scheme = Http::builder()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The first line of the monitor's token file, where it has one."))
+        .build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(TOKEN, SecurityScheme::Http(scheme));
+    // The second: nothing, on loopback without a token file.
+    let none: [&str; 0] = [];
+    document.security = Some(vec![SecurityRequirement::new(TOKEN, none), SecurityRequirement::default()]);
+    (router, document)
+}
+
+/// The name of the security scheme.
+const TOKEN: &str = "token";
 
 fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Document::openapi())
@@ -91,7 +113,7 @@ mod tests {
     /// Whoever changes the interface sees the change in the document that is checked in.
     #[test]
     fn the_document_is_the_one_in_docs() {
-        let text = routes().split_for_parts().1.to_pretty_json().unwrap() + "\n";
+        let text = parts().1.to_pretty_json().unwrap() + "\n";
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
         if std::env::var_os("UPDATE_OPENAPI").is_some() {
             std::fs::write(file, &text).unwrap();
@@ -105,13 +127,29 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_summary_and_a_tag() {
-        let document = serde_json::to_value(routes().split_for_parts().1).unwrap();
+        let document = serde_json::to_value(parts().1).unwrap();
         let paths = document["paths"].as_object().unwrap();
         assert!(paths.len() >= 13, "{} paths", paths.len());
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 assert!(operation["summary"].is_string() && operation["tags"].is_array(), "{method} {path}");
+                let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
+                assert!(problem.is_object(), "{method} {path} does not say how it fails");
+                // OpenAPI 3.1 wants it of every response.
+                let mut responses = operation["responses"].as_object().unwrap().values();
+                assert!(responses.all(|response| response["description"].is_string()), "{method} {path}");
             }
         }
+    }
+
+    #[test]
+    fn programs_that_are_made_from_the_document_find_keys_and_show_the_token() {
+        let document = serde_json::to_value(parts().1).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        assert!(paths.contains_key("/v1/kv/{key}"));
+        assert!(paths.keys().all(|path| !path.contains('*')), "{:?}", paths.keys());
+        let scheme = &document["components"]["securitySchemes"]["token"];
+        assert_eq!((&scheme["type"], &scheme["scheme"]), (&"http".into(), &"bearer".into()));
+        assert_eq!(document["security"], serde_json::json!([{"token": []}, {}]));
     }
 }

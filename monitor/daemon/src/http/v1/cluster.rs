@@ -14,7 +14,13 @@ use crate::http::view::{QuorumView, StatusView};
 /// Status of this monitor
 ///
 /// Never waits for a quorum.
-#[utoipa::path(get, path = "/v1/status", tag = "cluster", responses((status = OK, body = StatusView)))]
+#[utoipa::path(
+    get, path = "/v1/status", tag = "cluster",
+    responses(
+        (status = OK, description = "Its status.", body = StatusView),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn status(State(state): State<AppState>) -> Json<StatusView> {
     Json(StatusView::from(state.core.status().as_ref()))
 }
@@ -22,7 +28,13 @@ pub(super) async fn status(State(state): State<AppState>) -> Json<StatusView> {
 /// The quorum as this monitor sees it
 ///
 /// Never waits for a quorum.
-#[utoipa::path(get, path = "/v1/quorum", tag = "cluster", responses((status = OK, body = QuorumView)))]
+#[utoipa::path(
+    get, path = "/v1/quorum", tag = "cluster",
+    responses(
+        (status = OK, description = "The quorum.", body = QuorumView),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn quorum(State(state): State<AppState>) -> Json<QuorumView> {
     Json(StatusView::from(state.core.status().as_ref()).quorum)
 }
@@ -32,7 +44,10 @@ pub(super) async fn quorum(State(state): State<AppState>) -> Json<QuorumView> {
 /// As `ceph mon dump --format json` shows it, read through the quorum.
 #[utoipa::path(
     get, path = "/v1/monmap", tag = "cluster",
-    responses((status = OK, body = Value), (status = "default", body = Problem))
+    responses(
+        (status = OK, description = "As `ceph` shows it.", body = Value),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn monmap(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
     command_json(&state, json!({"prefix": "mon dump"})).await.map(Json)
@@ -61,7 +76,10 @@ fn lines_default() -> u32 {
 /// As `ceph log last --format json` shows them.
 #[utoipa::path(
     get, path = "/v1/log", tag = "cluster", params(LogQuery),
-    responses((status = OK, body = Value), (status = "default", body = Problem))
+    responses(
+        (status = OK, description = "As `ceph` shows it.", body = Value),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn log(
     State(state): State<AppState>,

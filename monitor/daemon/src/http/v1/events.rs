@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::feed::Feed;
 use crate::http::AppState;
+use crate::http::problem::Problem;
 use crate::http::view::{QuorumView, StatusView};
 
 /// A line of the cluster log.
@@ -39,7 +40,10 @@ pub(super) struct LogLine {
 /// [`LogLine`] for every line that the cluster log gets from now on.
 #[utoipa::path(
     get, path = "/v1/events", tag = "cluster",
-    responses((status = OK, body = LogLine, content_type = "text/event-stream"))
+    responses(
+        (status = OK, description = "Events.", body = LogLine, content_type = "text/event-stream"),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn events(
     State(state): State<AppState>,

@@ -93,7 +93,10 @@ struct Stat {
 /// List keys
 #[utoipa::path(
     get, path = "/v1/kv", tag = "kv", params(ListQuery),
-    responses((status = OK, body = Keys), (status = "default", body = Problem))
+    responses(
+        (status = OK, description = "A page of keys.", body = Keys),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
@@ -118,8 +121,8 @@ pub(super) async fn list(
 #[utoipa::path(
     get, path = "/v1/kv/{*key}", tag = "kv", params(("key" = String, Path, description = "The key; it may hold slashes.")),
     responses(
-        (status = OK, body = Vec<u8>, content_type = "application/octet-stream", headers(("ETag" = String, description = "The revision."))),
-        (status = "default", body = Problem),
+        (status = OK, description = "The value.", body = Vec<u8>, content_type = "application/octet-stream", headers(("ETag" = String, description = "The revision."))),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get(State(state): State<AppState>, Path(key): Path<String>) -> Result<Response, Problem> {
@@ -154,7 +157,7 @@ pub(super) async fn get(State(state): State<AppState>, Path(key): Path<String>) 
     responses(
         (status = OK, body = Changed, description = "Set, as the condition held."),
         (status = NO_CONTENT, description = "Set, without a condition."),
-        (status = "default", body = Problem),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn put(
@@ -186,7 +189,7 @@ pub(super) async fn put(
     responses(
         (status = OK, body = Changed, description = "Removed, as the condition held."),
         (status = NO_CONTENT, description = "Removed, without a condition."),
-        (status = "default", body = Problem),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn delete(
@@ -219,7 +222,10 @@ pub(super) struct WatchQuery {
 /// that was asked for are no longer kept: list anew. A stream that ends with the event `gone` says the same.
 #[utoipa::path(
     get, path = "/v1/watch", tag = "kv", params(WatchQuery, ("Last-Event-ID" = Option<u64>, Header, description = "Set by clients that reconnect.")),
-    responses((status = OK, body = KvEvent, content_type = "text/event-stream"), (status = "default", body = Problem))
+    responses(
+        (status = OK, description = "Events.", body = KvEvent, content_type = "text/event-stream"),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn watch(
     State(state): State<AppState>,

@@ -54,7 +54,10 @@ pub(super) struct Replacement {
 /// The voters
 #[utoipa::path(
     get, path = "/v1/members", tag = "members",
-    responses((status = OK, body = Value), (status = "default", body = Problem))
+    responses(
+        (status = OK, description = "As `ceph` shows it.", body = Value),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
     let map = command_json(&state, json!({"prefix": "mon dump"})).await?;
@@ -66,7 +69,10 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Value>, P
 /// Add a voter
 #[utoipa::path(
     post, path = "/v1/members", tag = "members", request_body = Member,
-    responses((status = OK, body = Done), (status = "default", body = Problem))
+    responses(
+        (status = OK, description = "It is done.", body = Done),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn add(
     State(state): State<AppState>,
@@ -79,7 +85,10 @@ pub(super) async fn add(
 #[utoipa::path(
     delete, path = "/v1/members/{name}", tag = "members",
     params(("name" = String, Path, description = "Its name, without `mon.`."), Guards),
-    responses((status = OK, body = Done), (status = "default", body = Problem))
+    responses(
+        (status = OK, description = "It is done.", body = Done),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn remove(
     State(state): State<AppState>,
@@ -95,7 +104,10 @@ pub(super) async fn remove(
 #[utoipa::path(
     post, path = "/v1/members/{name}/replace", tag = "members", request_body = Replacement,
     params(("name" = String, Path, description = "The voter that goes, without `mon.`.")),
-    responses((status = OK, body = Done), (status = "default", body = Problem))
+    responses(
+        (status = OK, description = "It is done.", body = Done),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn replace(
     State(state): State<AppState>,
@@ -110,7 +122,10 @@ pub(super) async fn replace(
 /// The learners
 #[utoipa::path(
     get, path = "/v1/learners", tag = "members",
-    responses((status = OK, body = Value), (status = "default", body = Problem))
+    responses(
+        (status = OK, description = "As `ceph` shows it.", body = Value),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn learners(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
     command_json(&state, json!({"prefix": "mon learner ls"})).await.map(Json)
@@ -121,7 +136,10 @@ pub(super) async fn learners(State(state): State<AppState>) -> Result<Json<Value
 /// It is synced and follows the quorum, and never votes.
 #[utoipa::path(
     post, path = "/v1/learners", tag = "members", request_body = Member,
-    responses((status = OK, body = Done), (status = "default", body = Problem))
+    responses(
+        (status = OK, description = "It is done.", body = Done),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn learner_add(
     State(state): State<AppState>,
@@ -134,7 +152,10 @@ pub(super) async fn learner_add(
 #[utoipa::path(
     delete, path = "/v1/learners/{name}", tag = "members",
     params(("name" = String, Path, description = "Its name, without `mon.`."), Guards),
-    responses((status = OK, body = Done), (status = "default", body = Problem))
+    responses(
+        (status = OK, description = "It is done.", body = Done),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn learner_remove(
     State(state): State<AppState>,
@@ -149,7 +170,10 @@ pub(super) async fn learner_remove(
 /// Another monitor leads before the answer comes.
 #[utoipa::path(
     post, path = "/v1/leader/step-down", tag = "members",
-    responses((status = OK, body = Done), (status = "default", body = Problem))
+    responses(
+        (status = OK, description = "It is done.", body = Done),
+        (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn step_down(State(state): State<AppState>) -> Result<Json<Done>, Problem> {
     command_done(&state, json!({"prefix": "mon step-down"})).await
