@@ -97,4 +97,6 @@ pub struct Health {
     pub status: String,
     /// Summaries by check code.
     pub checks: BTreeMap<String, String>,
+    /// How grave each check is, in the words of `status`.
+    pub severities: BTreeMap<String, &'static str>,
 }

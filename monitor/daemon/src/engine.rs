@@ -72,6 +72,8 @@ impl Engine {
             }
             self.latencies.heard(&event);
             self.monitor.handle(self.clock.now(), &*self.store, event);
+            let consensus = self.monitor.consensus();
+            self.latencies.paxos(consensus.paxos_state(), consensus.last_committed());
             let effects: Vec<Effect> = self.monitor.effects().collect();
             for effect in effects {
                 if let Effect::Halt(halt) = effect {

@@ -142,6 +142,14 @@ fn the_leader_hands_over() {
     let [a, b, c] = endpoints(&dev);
     let leader = |of: &Endpoint| of.get("/v1/quorum")["leader"].as_str().map(str::to_owned);
     let before = leader(&a).unwrap();
+    // Whoever leads has measured how long its values take.
+    dev.put(0..1);
+    let measured = |of: &Endpoint| {
+        let text = of.ask(Method::GET, "/metrics", &[], "").text;
+        let count = text.lines().find_map(|line| line.strip_prefix("moncluster_commit_seconds_count "));
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    assert!([&a, &b, &c].map(measured).into_iter().sum::<u64>() > 0);
     // Whoever is asked: the leader steps down.
     let answer = c.post("/v1/leader/step-down", &json!({}));
     assert_eq!(answer.status, 200, "{}", answer.text);

@@ -122,6 +122,8 @@ impl Services {
         }
         status.health.checks =
             checks.0.iter().map(|(code, check)| (code.clone(), check.summary.clone())).collect();
+        status.health.severities =
+            checks.0.iter().map(|(code, check)| (code.clone(), check.severity.as_str())).collect();
         status.sessions = self.sessions.count() as u64;
         status.disk = self.disk;
     }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bytes::Bytes;
 use mon_core::effect::KvChange;
 use mon_core::role::Role;
-use mon_core::status::{Member, Status};
+use mon_core::status::{Health, Member, Status};
 use mon_types::id::{Rank, Version};
 use serde_json::{Value, json};
 use tokio_stream::StreamExt;
@@ -119,9 +119,15 @@ async fn a_silent_core_is_not_alive() {
 
 #[tokio::test]
 async fn metrics_carry_our_names_and_the_mixins() {
-    let core = Core::new().with_status(leader()).handle();
+    let health = Health {
+        status: "HEALTH_WARN".into(),
+        checks: [("MON_DOWN".into(), "1/3 mons down, quorum a,b".into())].into(),
+        severities: [("MON_DOWN".into(), "HEALTH_WARN")].into(),
+    };
+    let core = Core::new().with_status(Status { health, ..leader() }).handle();
     let metrics = Metrics::default();
     metrics.observe_fsync(Duration::from_micros(230));
+    metrics.observe_commit(Duration::from_micros(350));
     let text = metrics.render(&core.status());
     for line in [
         "moncluster_ready 1",
@@ -131,7 +137,14 @@ async fn metrics_carry_our_names_and_the_mixins() {
         "moncluster_store_sync_seconds_bucket{le=\"0.0004\"} 1",
         "ceph_mon_quorum_status{ceph_daemon=\"mon.a\"} 1",
         "ceph_mon_quorum_status{ceph_daemon=\"mon.c\"} 0",
-        "ceph_mon_election_win_total{ceph_daemon=\"mon.a\"} 3",
+        "moncluster_commit_seconds_bucket{le=\"0.0002\"} 0",
+        "moncluster_commit_seconds_bucket{le=\"0.0004\"} 1",
+        "# TYPE ceph_mon_election_win unknown",
+        "ceph_mon_election_win{ceph_daemon=\"mon.a\"} 3",
+        "ceph_mon_num_elections{ceph_daemon=\"mon.a\"} 0",
+        "ceph_paxos_commit{ceph_daemon=\"mon.a\"} 0",
+        "ceph_health_status 1",
+        "ceph_health_detail{name=\"MON_DOWN\",severity=\"HEALTH_WARN\"} 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }

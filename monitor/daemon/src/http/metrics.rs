@@ -1,7 +1,8 @@
 //! `/metrics`, in the OpenMetrics text format.
 //!
 //! Two families: `moncluster_*`, complete and with units, and the names that the ceph-mixin dashboards and
-//! alerts look for (`ceph_mon_*`, `ceph_health_status`), as far as a monitor knows them.
+//! alerts look for (`ceph_mon_*`, `ceph_health_*`), as far as a monitor knows them. ceph-mgr exports counters without
+//! the `_total` that OpenMetrics wants of them; under its names their type is therefore unknown.
 
 use std::time::Duration;
 
@@ -26,13 +27,15 @@ pub(crate) struct Metrics {
     fsync: Histogram,
     /// From the arrival of a client's command to its answer.
     command: Histogram,
+    /// From a value's proposal to its commit, at the leader.
+    commit: Histogram,
 }
 
 impl Default for Metrics {
     /// Buckets from 0.1 ms to 13 s, each twice the one before.
     fn default() -> Self {
         let histogram = || Histogram::new(exponential_buckets(0.0001, 2.0, 18));
-        Self { fsync: histogram(), command: histogram() }
+        Self { fsync: histogram(), command: histogram(), commit: histogram() }
     }
 }
 
@@ -45,6 +48,11 @@ impl Metrics {
     /// A client's command took so long from arrival to answer.
     pub(crate) fn observe_command(&self, took: Duration) {
         self.command.observe(took.as_secs_f64());
+    }
+
+    /// A value took so long from its proposal to its commit.
+    pub(crate) fn observe_commit(&self, took: Duration) {
+        self.commit.observe(took.as_secs_f64());
     }
 
     /// The whole text.
@@ -60,8 +68,14 @@ impl Metrics {
         registry.register_with_unit(
             "moncluster_command",
             "Time from a client's command to its answer",
-            seconds,
+            seconds.clone(),
             self.command.clone(),
+        );
+        registry.register_with_unit(
+            "moncluster_commit",
+            "Time from a value's proposal to its commit, at the leader",
+            seconds,
+            self.commit.clone(),
         );
         registry.register_collector(Box::new(Snapshot(status.clone())));
         let mut text = String::new();
@@ -95,6 +109,12 @@ struct Metadata {
     public_addr: String,
     rank: String,
     ceph_version: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Check {
+    name: String,
+    severity: &'static str,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -160,6 +180,10 @@ impl Collector for Snapshot {
             _ => 2,
         };
         out.gauge("ceph_health_status", "0 ok, 1 warning, 2 error", health)?;
+        let checks: Vec<_> = (status.health.severities.iter())
+            .map(|(name, severity)| (Check { name: name.clone(), severity }, 1))
+            .collect();
+        out.family("ceph_health_detail", "Health checks that fail", MetricType::Gauge, &checks)?;
         let own = || Of { ceph_daemon: format!("mon.{}", status.name) };
         out.family("ceph_mon_num_sessions", "Open sessions", MetricType::Gauge, &[(own(), status.sessions)])?;
         out.family(
@@ -169,14 +193,14 @@ impl Collector for Snapshot {
             &[(own(), status.election_epoch.0.into())],
         )?;
         let commits = [(own(), status.paxos.last_committed.0)];
-        out.family("ceph_paxos_commit", "As ceph-mon counts it", MetricType::Counter, &commits)?;
+        out.family("ceph_paxos_commit", "As ceph-mon counts it", MetricType::Unknown, &commits)?;
         for (theirs, ours) in [
             ("ceph_mon_num_elections", "election_call"),
             ("ceph_mon_election_win", "election_win"),
             ("ceph_mon_election_lose", "election_lose"),
         ] {
             let count = status.counters.get(ours).copied().unwrap_or(0);
-            out.family(theirs, "As ceph-mon counts it", MetricType::Counter, &[(own(), count)])?;
+            out.family(theirs, "As ceph-mon counts it", MetricType::Unknown, &[(own(), count)])?;
         }
         Ok(())
     }
@@ -207,10 +231,7 @@ impl Out<'_, '_> {
         let mut family = self.encoder.encode_descriptor(name, help, None, kind)?;
         for (labels, value) in values {
             let encoder = family.encode_family(labels)?;
-            match kind {
-                MetricType::Counter => ConstCounter::<u64>::new(*value).encode(encoder)?,
-                _ => ConstGauge::<u64>::new(*value).encode(encoder)?,
-            }
+            ConstGauge::<u64>::new(*value).encode(encoder)?;
         }
         Ok(())
     }
