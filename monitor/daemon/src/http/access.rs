@@ -79,7 +79,11 @@ impl TokenFile {
 
     fn is_shown(&self, headers: &HeaderMap) -> bool {
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some(shown) = shown.and_then(|value| value.strip_prefix("Bearer ")) else { return false };
+        let Some((scheme, shown)) = shown.and_then(|value| value.split_once(' ')) else { return false };
+        // RFC 9110, 11.1: schemes are compared without regard to case.
+        if !scheme.eq_ignore_ascii_case("Bearer") {
+            return false;
+        }
         let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = modified(&self.file);
         // An unreadable or empty file leaves the token that was: nobody gets in by emptying it half-way.
@@ -136,6 +140,7 @@ mod tests {
         let access = Access::new(Some(&file)).unwrap();
         let bearer = |token: &str| access.admits(&headers(&[(header::AUTHORIZATION, token)])).is_ok();
         assert!(bearer("Bearer 0123456789abcdef"));
+        assert!(bearer("bearer 0123456789abcdef") && bearer("BEARER 0123456789abcdef"));
         assert!(
             !bearer("Bearer 0123456789abcdeF") && !bearer("Basic 0123456789abcdef") && !bearer("Bearer ")
         );
