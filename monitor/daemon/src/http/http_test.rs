@@ -371,6 +371,40 @@ async fn a_watch_resumes_where_it_ended() {
     assert_eq!(get(&core, "/v1/watch?after=3").await.status, StatusCode::GONE);
 }
 
+/// What `config-key stat` says of the whole service.
+const AT_9: &str = r#"{"key":"-","revision":0,"exists":false,"size":0,"text":null,"version":9}"#;
+
+#[tokio::test]
+async fn a_watch_from_the_future_or_from_nowhere_is_refused() {
+    let core = Core::new().on("config-key stat", 0, "", AT_9).handle();
+    let feed = core.published().kv.clone();
+    feed.push_changes(vec![changed(8, "a", Some("1"))]);
+    // The store was restored from an older state.
+    let reply = get(&core, "/v1/watch?after=10").await;
+    assert_eq!(reply.status, StatusCode::GONE);
+    assert!(reply.text().contains("list anew"), "{}", reply.text());
+    let resumed = |id| send(&core, request(Method::GET, "/v1/watch?after=8", &[("last-event-id", id)], ""));
+    assert_eq!(resumed("10").await.status, StatusCode::GONE);
+    for nothing in ["now", "-1", ""] {
+        let reply = resumed(nothing).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{nothing}: {}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn a_monitor_that_is_behind_or_new_lets_watches_wait() {
+    for (path, next) in [("/v1/watch?after=9", 10), ("/v1/watch", 10), ("/v1/watch?after=8", 9)] {
+        let core = Core::new().on("config-key stat", 0, "", AT_9).handle();
+        let feed = core.published().kv.clone();
+        let router = router(state(core.clone()), Arc::new(Access::Loopback));
+        let response = router.oneshot(request(Method::GET, path, &[], "")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        feed.push_changes(vec![changed(next, "a", Some("1"))]);
+        let first = response.into_body().into_data_stream().next().await.unwrap().unwrap();
+        assert!(first.starts_with(b"event: put"), "{path}: {first:?}");
+    }
+}
+
 #[tokio::test]
 async fn outside_loopback_both_tls_and_a_token_are_needed() {
     let (core, _events) = crate::testing::handle();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use mon_types::log::{LogEntry, Priority};
 use serde::{Deserialize, Serialize};
@@ -59,9 +59,16 @@ pub(super) async fn events(
     Sse::new(lines.merge(quorums)).keep_alive(KeepAlive::default())
 }
 
-/// What a reconnecting client has seen last.
-pub(super) fn last_event_id(headers: &HeaderMap) -> Option<&str> {
-    headers.get("last-event-id")?.to_str().ok()
+/// What a reconnecting client has seen last. Who says it in words that we do not understand must not go on from now:
+/// it would miss what came in between.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(id) = headers.get("last-event-id") else { return Ok(None) };
+    match id.to_str().ok().and_then(|id| id.trim().parse().ok()) {
+        Some(id) => Ok(Some(id)),
+        None => {
+            Err(Problem::new(StatusCode::BAD_REQUEST, "Last-Event-ID must be the id of an event: a number"))
+        }
+    }
 }
 
 /// Events from what a feed has after `after`, as it comes. `to_event` may pass entries over. The last event

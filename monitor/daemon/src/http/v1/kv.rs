@@ -219,7 +219,8 @@ pub(super) struct WatchQuery {
 /// Watch keys
 ///
 /// Server-sent events `put` and `delete` with a [`KvEvent`] as data. 410 when changes after the version
-/// that was asked for are no longer kept: list anew. A stream that ends with the event `gone` says the same.
+/// that was asked for are no longer kept, or when there is no such version yet, as the store was restored from an
+/// older state: list anew. A stream that ends with the event `gone` says the same.
 #[utoipa::path(
     get, path = "/v1/watch", tag = "kv", params(WatchQuery, ("Last-Event-ID" = Option<u64>, Header, description = "Set by clients that reconnect.")),
     responses(
@@ -233,8 +234,22 @@ pub(super) async fn watch(
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let feed = state.core.published().kv.clone();
-    let after = match last_event_id(&headers).and_then(|id| id.parse().ok()).or(query.after) {
+    let after = match last_event_id(&headers)?.or(query.after) {
+        Some(after) if after > feed.newest() => {
+            // We may not have seen it yet, but the quorum has, unless its store is older than the asker.
+            let Stat { version, .. } = stat(&state, "").await?;
+            if after > version {
+                let detail = format!(
+                    "version {after} is yet to come, the newest is {version}: the store was restored from an older \
+                     state; list anew and watch from there"
+                );
+                return Err(Problem::new(StatusCode::GONE, detail));
+            }
+            after
+        }
         Some(after) => after,
+        // Nothing has changed since this process started, so the feed does not know yet where it stands.
+        None if feed.newest() == 0 => stat(&state, "").await?.version,
         None => feed.newest(),
     };
     feed.after(after, 1).map_err(|gone| Problem::new(StatusCode::GONE, gone.to_string()))?;
