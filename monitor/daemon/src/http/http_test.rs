@@ -324,11 +324,57 @@ async fn conditions_become_compare_and_swap() {
         [
             r#"{"prefix":"config-key set","key":"k"} v"#,
             r#"{"prefix":"config-key cas","key":"k","expected_version":7,"format":"json"} v"#,
-            r#"{"prefix":"config-key cas","key":"k","expected_version":0,"val":"","format":"json"}"#,
+            r#"{"prefix":"config-key cas","key":"k","expected_version":0,"format":"json","val":""}"#,
             r#"{"prefix":"config-key rm","key":"k"}"#,
             r#"{"prefix":"config-key cas","key":"k","expected_version":7,"format":"json"}"#,
         ]
     );
+}
+
+#[tokio::test]
+async fn any_revision_will_do_while_there_is_one() {
+    let stat = r#"{"key":"k","revision":7,"exists":true,"size":2,"text":"hi","version":9}"#;
+    let (core, asked) = Core::new()
+        .on("config-key stat", 0, "", stat)
+        .on("config-key cas", 0, "", r#"{"key":"k","revision":12,"swapped":true}"#)
+        .start();
+    let any = [("if-match", "*")];
+    assert_eq!(send(&core, request(Method::PUT, "/v1/kv/k", &any, "v")).await.json()["revision"], 12);
+    assert_eq!(send(&core, request(Method::DELETE, "/v1/kv/k", &any, "")).await.status, StatusCode::OK);
+    let asked: Vec<_> = asked.borrow().iter().map(|text| text.trim().to_owned()).collect();
+    let stat = r#"{"prefix":"config-key stat","key":"k","format":"json"}"#;
+    let swap = r#"{"prefix":"config-key cas","key":"k","expected_version":7,"format":"json"}"#;
+    assert_eq!(asked, [stat, &format!("{swap} v"), stat, swap]);
+
+    // Whoever changes it all the time is not waited for without an end.
+    let stat = r#"{"key":"k","revision":7,"exists":true,"size":2,"text":"hi","version":9}"#;
+    let core = Core::new()
+        .on("config-key stat", 0, "", stat)
+        .on("config-key cas", -125, "key 'k' is at revision 8, not 7", "")
+        .handle();
+    let busy = send(&core, request(Method::PUT, "/v1/kv/k", &any, "v")).await;
+    assert_eq!(busy.status, StatusCode::CONFLICT, "{}", busy.text());
+
+    let (core, asked) = Core::new().on("config-key stat", 0, "", AT_9).start();
+    let absent = send(&core, request(Method::PUT, "/v1/kv/k", &any, "v")).await;
+    assert_eq!(absent.status, StatusCode::PRECONDITION_FAILED, "{}", absent.text());
+    assert_eq!(asked.borrow().len(), 1);
+}
+
+#[tokio::test]
+async fn keys_that_no_line_can_hold_and_pages_without_keys_are_refused() {
+    let (core, asked) = Core::new().start();
+    for key in ["a%00b", "a%0Ab", "%7f", "a%C2%85"] {
+        for method in [Method::GET, Method::PUT, Method::DELETE] {
+            let reply = send(&core, request(method, &format!("/v1/kv/{key}"), &[], "")).await;
+            assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{key}: {}", reply.text());
+        }
+    }
+    assert_eq!(get(&core, "/v1/kv?limit=0").await.status, StatusCode::BAD_REQUEST);
+    assert!(asked.borrow().is_empty(), "{:?}", *asked.borrow());
+    // A slash may be written either way.
+    get(&core, "/v1/kv/a%2Fb/c").await;
+    assert!(asked.borrow()[0].contains(r#""key":"a/b/c""#), "{:?}", *asked.borrow());
 }
 
 fn changed(version: u64, key: &str, value: Option<&'static str>) -> KvChange {

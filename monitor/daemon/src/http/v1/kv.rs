@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use mon_core::effect::KvChange;
+use mon_core::effect::{CommandReply, KvChange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_stream::Stream;
@@ -102,10 +102,13 @@ pub(super) async fn list(
     State(state): State<AppState>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Keys>, Problem> {
+    if query.limit == 0 {
+        return Err(bad_request("limit must be at least 1"));
+    }
     // Asked first: what the list shows is then at least as new.
     let Stat { version, .. } = stat(&state, &query.prefix).await?;
     let all: Vec<String> = parse(command_json(&state, json!({"prefix": "config-key ls"})).await?)?;
-    let limit = query.limit.clamp(1, 10_000);
+    let limit = query.limit.min(10_000);
     let mut keys: Vec<String> = all
         .into_iter()
         .filter(|key| key.starts_with(&query.prefix) && (query.after.is_empty() || *key > query.after))
@@ -126,6 +129,7 @@ pub(super) async fn list(
     )
 )]
 pub(super) async fn get(State(state): State<AppState>, Path(key): Path<String>) -> Result<Response, Problem> {
+    let key = checked(key)?;
     // A value that is no text comes by a second read; the revision tells whether both saw the same.
     let mut before = stat(&state, &key).await?;
     for _ in 0..READS_MAX {
@@ -143,7 +147,7 @@ pub(super) async fn get(State(state): State<AppState>, Path(key): Path<String>) 
         }
         before = after;
     }
-    Err(Problem::new(StatusCode::CONFLICT, format!("key '{key}' keeps changing; try again")))
+    Err(keeps_changing(&key))
 }
 
 /// Set a value
@@ -151,12 +155,12 @@ pub(super) async fn get(State(state): State<AppState>, Path(key): Path<String>) 
     put, path = "/v1/kv/{*key}", tag = "kv", request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     params(
         ("key" = String, Path, description = "The key; it may hold slashes."),
-        ("If-Match" = Option<String>, Header, description = "The revision that the key must have."),
+        ("If-Match" = Option<String>, Header, description = "The revision that the key must have; `*` for any: the key must exist."),
         ("If-None-Match" = Option<String>, Header, description = "`*`: the key must not exist."),
     ),
     responses(
         (status = OK, body = Changed, description = "Set, as the condition held."),
-        (status = NO_CONTENT, description = "Set, without a condition."),
+        (status = NO_CONTENT, description = "Set, without a condition. The revision comes with the next GET."),
         (status = "default", description = "Why it is not done.", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -166,15 +170,7 @@ pub(super) async fn put(
     headers: HeaderMap,
     value: Bytes,
 ) -> Result<Response, Problem> {
-    let mut command = match expected(&headers)? {
-        None => json!({"prefix": "config-key set", "key": key}),
-        Some(revision) => json!({"prefix": "config-key cas", "key": key, "expected_version": revision}),
-    };
-    // Without input a conditional change removes the key; an empty value is said in words.
-    if value.is_empty() {
-        command["val"] = json!("");
-    }
-    change(&state, command, value).await
+    change(&state, &checked(key)?, condition(&headers)?, Some(value)).await
 }
 
 /// Remove a key
@@ -184,7 +180,7 @@ pub(super) async fn put(
     delete, path = "/v1/kv/{*key}", tag = "kv",
     params(
         ("key" = String, Path, description = "The key; it may hold slashes."),
-        ("If-Match" = Option<String>, Header, description = "The revision that the key must have."),
+        ("If-Match" = Option<String>, Header, description = "The revision that the key must have; `*` for any: the key must exist."),
     ),
     responses(
         (status = OK, body = Changed, description = "Removed, as the condition held."),
@@ -197,11 +193,7 @@ pub(super) async fn delete(
     Path(key): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let command = match expected(&headers)? {
-        None => json!({"prefix": "config-key rm", "key": key}),
-        Some(revision) => json!({"prefix": "config-key cas", "key": key, "expected_version": revision}),
-    };
-    change(&state, command, Bytes::new()).await
+    change(&state, &checked(key)?, condition(&headers)?, None).await
 }
 
 /// What to watch.
@@ -268,33 +260,94 @@ async fn stat(state: &AppState, key: &str) -> Result<Stat, Problem> {
     parse(command_json(state, json!({"prefix": "config-key stat", "key": key})).await?)
 }
 
-async fn change(state: &AppState, command: Value, input: Bytes) -> Result<Response, Problem> {
-    if command.get("expected_version").is_none() {
-        command_bytes(state, command, input).await?;
-        return Ok(StatusCode::NO_CONTENT.into_response());
+/// What must hold for a change to be made.
+enum Condition {
+    Nothing,
+    /// The key is at this revision; 0 stands for an absent key.
+    Revision(u64),
+    /// There is such a key.
+    Exists,
+}
+
+/// The condition that a request's headers make.
+fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim());
+    match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
+        (None, None) => Ok(Condition::Nothing),
+        (None, Some("*")) => Ok(Condition::Revision(0)),
+        (Some("*"), None) => Ok(Condition::Exists),
+        (Some(tag), None) => match tag.trim_matches('"').parse() {
+            Ok(revision) => Ok(Condition::Revision(revision)),
+            Err(_) => Err(bad_request("If-Match must hold the ETag of one revision, or *")),
+        },
+        (None, Some(_)) => Err(bad_request("If-None-Match can only be *")),
+        (Some(_), Some(_)) => Err(bad_request("use either If-Match or If-None-Match")),
     }
-    let mut command = command;
-    command["format"] = "json".into();
-    let reply = command_bytes(state, command, input).await?;
+}
+
+/// A key that can be written in a line: other programs list keys one a line, and NUL ends a prefix in the store.
+fn checked(key: String) -> Result<String, Problem> {
+    if key.contains(char::is_control) {
+        return Err(bad_request("the key holds a control character; use printable ones"));
+    }
+    Ok(key)
+}
+
+fn bad_request(detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+/// Sets a key, or without a value removes it, when the condition holds.
+async fn change(
+    state: &AppState,
+    key: &str,
+    condition: Condition,
+    value: Option<Bytes>,
+) -> Result<Response, Problem> {
+    match condition {
+        Condition::Nothing => {
+            let prefix = if value.is_some() { "config-key set" } else { "config-key rm" };
+            run(state, json!({"prefix": prefix, "key": key}), value).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        Condition::Revision(revision) => swap(state, key, revision, value).await,
+        Condition::Exists => {
+            for _ in 0..READS_MAX {
+                let Stat { exists, revision, .. } = stat(state, key).await?;
+                if !exists {
+                    let detail = format!("there is no key '{key}'");
+                    return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
+                }
+                match swap(state, key, revision, value.clone()).await {
+                    // Changed in between; whether it is still there is to be seen.
+                    Err(problem) if problem.status == StatusCode::PRECONDITION_FAILED => {}
+                    result => return result,
+                }
+            }
+            Err(keeps_changing(key))
+        }
+    }
+}
+
+async fn swap(state: &AppState, key: &str, revision: u64, value: Option<Bytes>) -> Result<Response, Problem> {
+    let command =
+        json!({"prefix": "config-key cas", "key": key, "expected_version": revision, "format": "json"});
+    let reply = run(state, command, value).await?;
     let changed: Changed = parse(serde_json::from_slice(&reply.output).unwrap_or_default())?;
     let tag = etag(changed.revision);
     Ok(([(header::ETAG, tag)], Json(changed)).into_response())
 }
 
-/// The revision that the request's conditions ask for; 0 stands for an absent key.
-fn expected(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim());
-    let bad = |what| Problem::new(StatusCode::BAD_REQUEST, what);
-    match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
-        (None, None) => Ok(None),
-        (None, Some("*")) => Ok(Some(0)),
-        (Some(tag), None) => match tag.trim_matches('"').parse() {
-            Ok(revision) => Ok(Some(revision)),
-            Err(_) => Err(bad("If-Match must hold the ETag of one revision")),
-        },
-        (None, Some(_)) => Err(bad("If-None-Match can only be *")),
-        (Some(_), Some(_)) => Err(bad("use either If-Match or If-None-Match")),
+async fn run(state: &AppState, mut command: Value, value: Option<Bytes>) -> Result<CommandReply, Problem> {
+    // Without input a conditional change removes the key; an empty value is said in words.
+    if value.as_ref().is_some_and(Bytes::is_empty) {
+        command["val"] = json!("");
     }
+    command_bytes(state, command, value.unwrap_or_default()).await
+}
+
+fn keeps_changing(key: &str) -> Problem {
+    Problem::new(StatusCode::CONFLICT, format!("key '{key}' keeps changing; try again"))
 }
 
 fn value_response(value: Bytes, revision: u64) -> Response {
