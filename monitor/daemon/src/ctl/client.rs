@@ -32,6 +32,17 @@ pub(crate) enum CtlError {
         /// What went wrong.
         source: ureq::Error,
     },
+    /// Somebody is there, whose certificate proves nothing to us.
+    #[error(
+        "the certificate of {url} is not trusted: {source}; name the file of the authority that signed it with \
+         --ca-file, and the host as the certificate names it with --url"
+    )]
+    Untrusted {
+        /// What was asked.
+        url: String,
+        /// What is wrong with it.
+        source: rustls::Error,
+    },
     /// No file there names an endpoint that listens.
     #[error(
         "no {who} with an http endpoint is running here, by the files in {folder}; name one with --url, or the \
@@ -153,7 +164,7 @@ impl Client {
         let strange = |reason: String| CtlError::Strange { url: url.clone(), reason };
         let request = request.body(body.unwrap_or_default()).map_err(|error| strange(error.to_string()))?;
         let sent = self.agent.run(request);
-        let response = sent.map_err(|source| CtlError::Unreachable { url: url.clone(), source })?;
+        let response = sent.map_err(|source| unanswered(url.clone(), source))?;
         let status = response.status();
         let answer = Answer { url: url.clone(), response };
         if status.is_success() {
@@ -177,6 +188,22 @@ impl Client {
         let body = body.map(|body| body.to_string());
         let headers = if body.is_some() { &headers[..] } else { &[] };
         self.ask(method, path, headers, body.as_ref().map(String::as_bytes))?.json()
+    }
+}
+
+/// Why there is no answer: nobody, or somebody that we do not trust.
+fn unanswered(url: String, source: ureq::Error) -> CtlError {
+    let tls = match &source {
+        ureq::Error::Rustls(error) => Some(error),
+        // During the handshake rustls speaks through the socket's errors.
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    match tls {
+        Some(error @ rustls::Error::InvalidCertificate(_)) => {
+            CtlError::Untrusted { url, source: error.clone() }
+        }
+        _ => CtlError::Unreachable { url, source },
     }
 }
 

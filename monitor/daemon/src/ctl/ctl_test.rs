@@ -10,9 +10,9 @@ use mon_core::status::{Member, Status};
 use mon_types::id::{Rank, Version};
 
 use super::{Ctl, CtlError, run};
-use crate::http::http_test::plain;
+use crate::http::http_test::{certificate, plain};
 use crate::http::metrics::Metrics;
-use crate::http::{AppState, Listening, serve};
+use crate::http::{AppState, HttpConfig, Listening, TlsFiles, serve};
 use crate::testing::Core;
 
 #[derive(Debug, Parser)]
@@ -199,5 +199,33 @@ async fn nobody_there_is_said_with_what_to_check() {
     let Line { ctl } = Line::try_parse_from(line.split(' ')).unwrap();
     let error = tokio::task::spawn_blocking(move || run(ctl, &mut Vec::new())).await.unwrap().unwrap_err();
     assert!(error.to_string().ends_with("is the monitor running, and is --url right?"), "{error}");
+    at.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_not_trusted_is_told_from_a_monitor_that_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    certificate(dir.path(), "mon-a");
+    let tls = TlsFiles { certificate: dir.path().join("cert.pem"), key: dir.path().join("key.pem") };
+    let (core, _asked) = Core::new().with_status(status()).start();
+    let config = HttpConfig { tls: Some(tls), ..plain() };
+    let at = serve(&config, AppState { core, metrics: Arc::new(Metrics::default()) }).await.unwrap();
+    let mon = |line: String| {
+        tokio::task::spawn_blocking(move || {
+            let Line { ctl } = Line::try_parse_from(line.split(' ')).unwrap();
+            run(ctl, &mut Vec::new())
+        })
+    };
+    let (port, file) = (at.address.port(), dir.path().join("cert.pem"));
+    let trusting = format!("--ca-file {}", file.display());
+    mon(format!("mon status --url https://localhost:{port} {trusting}")).await.unwrap().unwrap();
+    // The authority is not known.
+    let error = mon(format!("mon status --url https://localhost:{port}")).await.unwrap().unwrap_err();
+    assert!(matches!(error, CtlError::Untrusted { .. }), "{error}");
+    assert!(error.to_string().contains("--ca-file"), "{error}");
+    // It is known, but vouches for others.
+    let error =
+        mon(format!("mon status --url https://127.0.0.1:{port} {trusting}")).await.unwrap().unwrap_err();
+    assert!(matches!(error, CtlError::Untrusted { .. }), "{error}");
     at.stop();
 }

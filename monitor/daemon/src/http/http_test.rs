@@ -459,7 +459,8 @@ async fn outside_loopback_both_tls_and_a_token_are_needed() {
     assert!(matches!(serve(&config, state(core)).await, Err(HttpError::Unprotected(at)) if at == listen));
 }
 
-fn certificate(dir: &std::path::Path, name: &str) -> String {
+/// Writes a certificate that signs itself, and its key, into `cert.pem` and `key.pem`.
+pub(crate) fn certificate(dir: &std::path::Path, name: &str) -> String {
     let pair = rcgen::generate_simple_self_signed(vec![name.to_owned(), "localhost".to_owned()]).unwrap();
     std::fs::write(dir.join("cert.pem"), pair.cert.pem()).unwrap();
     std::fs::write(dir.join("key.pem"), pair.signing_key.serialize_pem()).unwrap();
