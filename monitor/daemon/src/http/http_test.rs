@@ -149,6 +149,12 @@ async fn metrics_carry_our_names_and_the_mixins() {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
     assert!(text.ends_with("# EOF\n"));
+    // What is about the cluster comes once, whoever is scraped: alerts count it.
+    let text = metrics.render(&Status { state: Role::Peon, ..core.status().as_ref().clone() });
+    for name in ["ceph_mon_quorum_status", "ceph_mon_metadata", "ceph_health_status", "ceph_health_detail"] {
+        assert!(!text.contains(name), "{name} is in\n{text}");
+    }
+    assert!(text.contains("ceph_mon_num_elections{ceph_daemon=\"mon.a\"} 0"), "{text}");
     assert_eq!(get(&core, "/metrics").await.status, StatusCode::OK);
 }
 

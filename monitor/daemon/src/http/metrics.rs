@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use mon_core::role::Role;
 use mon_core::status::Status;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode};
@@ -149,41 +150,10 @@ impl Collector for Snapshot {
             out.counter(&format!("moncluster_{name}"), "Count since the process started", *count)?;
         }
 
-        let in_quorum: Vec<_> = status
-            .members
-            .iter()
-            .filter(|member| member.rank.is_some())
-            .map(|member| (Of { ceph_daemon: format!("mon.{}", member.name) }, u64::from(member.in_quorum)))
-            .collect();
-        out.family("ceph_mon_quorum_status", "Monitors in quorum", MetricType::Gauge, &in_quorum)?;
-        let metadata: Vec<_> = status
-            .members
-            .iter()
-            .filter_map(|member| {
-                let labels = Metadata {
-                    ceph_daemon: format!("mon.{}", member.name),
-                    public_addr: member.addrs.clone(),
-                    rank: member.rank?.to_string(),
-                    ceph_version: format!(
-                        "moncluster {} release {}",
-                        env!("CARGO_PKG_VERSION"),
-                        status.release
-                    ),
-                };
-                Some((labels, 1))
-            })
-            .collect();
-        out.family("ceph_mon_metadata", "What the monitors are", MetricType::Gauge, &metadata)?;
-        let health = match status.health.status.as_str() {
-            "HEALTH_OK" => 0,
-            "HEALTH_WARN" => 1,
-            _ => 2,
-        };
-        out.gauge("ceph_health_status", "0 ok, 1 warning, 2 error", health)?;
-        let checks: Vec<_> = (status.health.severities.iter())
-            .map(|(name, severity)| (Check { name: name.clone(), severity }, 1))
-            .collect();
-        out.family("ceph_health_detail", "Health checks that fail", MetricType::Gauge, &checks)?;
+        // What is said about the cluster, one monitor says, as ceph-mgr would: alerts count these series and join them.
+        if status.state == Role::Leader {
+            cluster(status, &mut out)?;
+        }
         let own = || Of { ceph_daemon: format!("mon.{}", status.name) };
         out.family("ceph_mon_num_sessions", "Open sessions", MetricType::Gauge, &[(own(), status.sessions)])?;
         out.family(
@@ -204,6 +174,41 @@ impl Collector for Snapshot {
         }
         Ok(())
     }
+}
+
+/// What ceph-mgr exports about the cluster.
+fn cluster(status: &Status, out: &mut Out<'_, '_>) -> std::fmt::Result {
+    let in_quorum: Vec<_> = status
+        .members
+        .iter()
+        .filter(|member| member.rank.is_some())
+        .map(|member| (Of { ceph_daemon: format!("mon.{}", member.name) }, u64::from(member.in_quorum)))
+        .collect();
+    out.family("ceph_mon_quorum_status", "Monitors in quorum", MetricType::Gauge, &in_quorum)?;
+    let metadata: Vec<_> = status
+        .members
+        .iter()
+        .filter_map(|member| {
+            let labels = Metadata {
+                ceph_daemon: format!("mon.{}", member.name),
+                public_addr: member.addrs.clone(),
+                rank: member.rank?.to_string(),
+                ceph_version: format!("moncluster {} release {}", env!("CARGO_PKG_VERSION"), status.release),
+            };
+            Some((labels, 1))
+        })
+        .collect();
+    out.family("ceph_mon_metadata", "What the monitors are", MetricType::Gauge, &metadata)?;
+    let health = match status.health.status.as_str() {
+        "HEALTH_OK" => 0,
+        "HEALTH_WARN" => 1,
+        _ => 2,
+    };
+    out.gauge("ceph_health_status", "0 ok, 1 warning, 2 error", health)?;
+    let checks: Vec<_> = (status.health.severities.iter())
+        .map(|(name, severity)| (Check { name: name.clone(), severity }, 1))
+        .collect();
+    out.family("ceph_health_detail", "Health checks that fail", MetricType::Gauge, &checks)
 }
 
 struct Out<'a, 'e> {
