@@ -87,8 +87,8 @@ fn an_unfinished_mkfs_is_finished() {
     expect(folder.extract(&[]), 0, "epoch 0");
 }
 
-/// A pod's first start and all later ones have the same command line. The start ends at the HTTP endpoint, which
-/// lacks what an address beyond loopback needs, after the store was looked at.
+/// A pod's first start and all later ones have the same command line. The start ends at the HTTP endpoint, whose
+/// token is too short, after the store was looked at.
 #[test]
 fn a_start_makes_the_data_directory_only_where_it_is_told_to() {
     let folder = Folder::new();
@@ -103,7 +103,14 @@ fn a_start_makes_the_data_directory_only_where_it_is_told_to() {
             "--admin-socket",
             "",
         ]);
-        arguments.extend(["--http-token-file", &keyring]);
+        arguments.extend([
+            "--http-token-file",
+            &keyring,
+            "--http-tls-cert",
+            &keyring,
+            "--http-tls-key",
+            &keyring,
+        ]);
         arguments.extend(["--log-to-file", "false", "--cluster-log-to-file", "false"]);
         arguments.extend(more);
         mon(&arguments)
@@ -111,10 +118,10 @@ fn a_start_makes_the_data_directory_only_where_it_is_told_to() {
     expect(start(&["--fsid", FSID]), 20, "no monitor store");
     expect(start(&["--mkfs-if-empty"]), 10, "which cluster?");
     for _ in 0..2 {
-        expect(start(&["--fsid", FSID, "--mkfs-if-empty"]), 10, "only with both a tls certificate");
+        expect(start(&["--fsid", FSID, "--mkfs-if-empty"]), 10, "cannot read a token");
     }
     expect(folder.extract(&[]), 0, "epoch");
-    expect(start(&["--fsid", FSID]), 10, "only with both a tls certificate");
+    expect(start(&["--fsid", FSID]), 10, "cannot read a token");
     let other = "ffffffff-1a0f-4a3c-9d8e-3b6d2a1c5e7f";
     expect(start(&["--fsid", other, "--mkfs-if-empty"]), 23, "belongs to cluster");
 }
