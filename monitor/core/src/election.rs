@@ -121,6 +121,11 @@ impl Scene<'_> {
     fn strategy(&self) -> ElectionStrategy {
         self.members.monmap().strategy
     }
+
+    /// Whether we no longer keep what comes after this.
+    fn has_trimmed_past(&self, last: Version) -> bool {
+        self.first.0 > 1 && self.first > last.next()
+    }
 }
 
 /// The state of elections at one member.
@@ -154,6 +159,8 @@ pub(crate) struct Elector {
 #[derive(Debug, Clone)]
 struct Candidacy {
     voters: BTreeMap<Rank, Voter>,
+    /// Who must sync first, and does not vote.
+    behind: BTreeSet<Rank>,
     until: Duration,
 }
 
@@ -241,7 +248,11 @@ impl Elector {
         let next = if self.epoch.is_electing() { self.epoch.next() } else { self.epoch.next().next() };
         self.set_epoch(cx, next);
         let Some(me) = scene.me() else { return };
-        self.candidacy = Some(Candidacy { voters: [(me, self.own_vote(scene))].into(), until: cx.now.mono });
+        self.candidacy = Some(Candidacy {
+            voters: [(me, self.own_vote(scene))].into(),
+            behind: BTreeSet::new(),
+            until: cx.now.mono,
+        });
         self.settle_won(cx, scene);
     }
 

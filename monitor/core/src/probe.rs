@@ -166,12 +166,14 @@ impl Consensus {
                 self.send_probe(cx, from);
                 Ok(())
             }
-            Role::Probing
-            | Role::Synchronizing
-            | Role::Electing
-            | Role::Leader
-            | Role::Peon
-            | Role::Learner => Ok(()),
+            Role::Electing => {
+                if let Some(rank) = self.members.rank_of(from) {
+                    let last = m.paxos_last_version;
+                    self.with_elector(cx, |elector, cx, scene| elector.note_log_of(cx, scene, rank, last));
+                }
+                Ok(())
+            }
+            Role::Probing | Role::Synchronizing | Role::Leader | Role::Peon | Role::Learner => Ok(()),
         }
     }
 

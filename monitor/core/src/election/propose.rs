@@ -1,5 +1,7 @@
 //! Standing for election, and what to make of others who do.
 
+use std::collections::BTreeSet;
+
 use mon_types::addr::AddrVec;
 use mon_types::connection_tracker::ConnectionTracker;
 use mon_types::encode::{Decode, Encode};
@@ -35,8 +37,11 @@ impl Elector {
             self.enter(cx, self.epoch);
         }
         let timeout = self.config.election_timeout.mul_f64(1.0 + 0.25 * f64::from(me.0 % 4));
-        self.candidacy =
-            Some(Candidacy { voters: [(me, self.own_vote(scene))].into(), until: now + timeout });
+        self.candidacy = Some(Candidacy {
+            voters: [(me, self.own_vote(scene))].into(),
+            behind: BTreeSet::new(),
+            until: now + timeout,
+        });
         let m = self.proposal(scene);
         for (_, info) in scene.members.others() {
             if scene.liveness.may_knock(&info.addrs) {
@@ -123,6 +128,10 @@ impl Elector {
     fn should_ignore(&self, scene: &Scene<'_>, from: Rank, m: &MMonElection, mark: Option<Mark>) -> bool {
         let Some(quorum) = scene.quorum else { return false };
         let we_lead = scene.leader == scene.me();
+        // It must sync first. It will find that out by probing, and what stands must not wait for it.
+        if mark.is_some_and(|mark| scene.has_trimmed_past(mark.last)) && (we_lead || scene.leader_lives) {
+            return true;
+        }
         // A peon that lost the leader alone: the leader and its other peons go on.
         if mark.is_some() && quorum.contains(&from) && !we_lead && scene.leader != Some(from) {
             return scene.leader_lives && self.successor != Some(from);

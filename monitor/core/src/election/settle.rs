@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mon_types::addr::AddrVec;
 use mon_types::encode::Decode;
 use mon_types::features::Features;
-use mon_types::id::Rank;
+use mon_types::id::{Rank, Version};
 use mon_types::message::{ElectionOp, MMonElection};
 
 use super::{ElectionEvent, Elector, Mark, Scene, Settled, Voter, send};
@@ -70,6 +70,14 @@ impl Elector {
         self.maybe_won(cx, scene);
     }
 
+    /// A member says what it has. One that must sync first cannot vote for us: it is not waited for.
+    pub(crate) fn note_log_of(&mut self, cx: &mut Cx<'_>, scene: &mut Scene<'_>, of: Rank, last: Version) {
+        let Some(candidacy) = &mut self.candidacy else { return };
+        if scene.has_trimmed_past(last) && candidacy.behind.insert(of) {
+            self.maybe_won(cx, scene);
+        }
+    }
+
     /// Wins when nothing can change the outcome: a majority acknowledged, and nobody else can be waited for.
     pub(super) fn maybe_won(&mut self, cx: &mut Cx<'_>, scene: &mut Scene<'_>) {
         let Some(candidacy) = &self.candidacy else { return };
@@ -79,7 +87,9 @@ impl Elector {
         }
         let now = cx.now.mono;
         let awaited = scene.members.others().any(|(rank, info)| {
-            !candidacy.voters.contains_key(&rank) && !scene.liveness.is_dead(&info.addrs, now)
+            !candidacy.voters.contains_key(&rank)
+                && !candidacy.behind.contains(&rank)
+                && !scene.liveness.is_dead(&info.addrs, now)
         });
         // A stock monitor may be slow to answer without being dead; leaving it out costs an election later.
         if !awaited || now >= candidacy.until {

@@ -507,3 +507,37 @@ fn a_late_refusal_of_the_number_is_heard_after_phase_one() {
         c.write_through(ms(1000));
     }
 }
+
+/// Found by hand: a member that came back after the log was trimmed past it ended the quorum that stood, which then
+/// waited for it in vain while it synced.
+#[test]
+fn a_member_that_must_sync_first_disturbs_nobody() {
+    for (seed, late) in seeds(5).flat_map(|seed| [(seed, 2), (seed, 1), (seed, 0)]) {
+        let mut c = Cluster::new(seed, 3, 3, &trimming());
+        (0..3).for_each(|node| c.start(node));
+        c.run_until("a quorum", ms(3000), |c| c.quorum_size() == 3);
+        c.write();
+        c.kill(late);
+        for _ in 0..40 {
+            c.write_through(ms(10_000));
+        }
+        c.run(ms(5000));
+        let others: Vec<usize> = (0..3).filter(|node| *node != late).collect();
+        let state = |c: &Cluster| {
+            let of = |node: &usize| (c.nodes[*node].consensus().epoch(), c.nodes[*node].losses);
+            others.iter().map(of).collect::<Vec<_>>()
+        };
+        let before = state(&c);
+        c.nodes[late].sync_us = SLOW;
+        c.start(late);
+        // Sent when the others elected a leader without it, and delivered only now.
+        let (map, epoch) = (c.nodes[others[0]].consensus().monmap().clone(), before[0].0);
+        feed_proposal(&mut c, late, others[0], Epoch(epoch.0 - 1), &map, "1 1 5 0");
+        c.run_until("it to sync", ms(10_000), |c| c.nodes[late].consensus().role() == Role::Synchronizing);
+        c.run_until("it to have synced", ms(10_000), |c| {
+            c.nodes[late].consensus().role() != Role::Synchronizing || state(c) != before
+        });
+        assert_eq!(state(&c), before, "seed {seed}, node {late}");
+        c.run_until("all three", ms(10_000), |c| c.quorum_size() == 3);
+    }
+}
