@@ -126,8 +126,9 @@ impl<'a> View<'a> {
     }
 
     fn quorum_state(&self) -> QuorumState {
-        if self.speaker.is_some() {
-            return match self.slack() {
+        if let Some((_, speaker)) = self.speaker {
+            let arriving = usize::from(self.is_arriving(speaker));
+            return match slack(self.in_quorum.len() + arriving, self.voters.len()) {
                 _ if self.in_quorum.len() == self.voters.len() => QuorumState::Full,
                 slack if slack >= 1 => QuorumState::Degraded,
                 _ => QuorumState::AtRisk,
@@ -161,6 +162,20 @@ impl<'a> View<'a> {
             Some(node) if node.out_of_service => true,
             Some(node) => node.ready && !is_running(pod),
         }
+    }
+
+    /// Whether the voter that an operation has just let in is on its way into the quorum: it answers, has the map and
+    /// what was committed, and will be counted as soon as anybody else fails.
+    fn is_arriving(&self, speaker: &Answer) -> bool {
+        let Some(operation) = &self.seen.status.operation else { return false };
+        let newcomer = operation.replacement.as_ref().unwrap_or(&operation.target);
+        let outside = self.is_voter(newcomer) && !self.in_quorum.contains(newcomer);
+        outside
+            && self.answer(newcomer).is_some_and(|answer| {
+                matches!(answer.state, MonState::Probing | MonState::Electing | MonState::Peon)
+                    && answer.monmap_epoch == speaker.monmap_epoch
+                    && answer.last_committed + ARRIVING_LAG_MAX >= speaker.last_committed
+            })
     }
 
     /// Live voters beyond a majority.
@@ -200,6 +215,9 @@ impl<'a> View<'a> {
         self.in_quorum.iter().filter(misses).count()
     }
 }
+
+/// How many values a voter may lack that is on its way into the quorum: between two answers some are committed.
+const ARRIVING_LAG_MAX: u64 = 1000;
 
 /// Live voters beyond a majority of `size`.
 pub(crate) fn slack(live: usize, size: usize) -> i64 {
