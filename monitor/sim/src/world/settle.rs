@@ -10,6 +10,7 @@ use crate::history::{Action, Key, Outcome};
 use crate::node::name;
 use crate::plan::Weather;
 use crate::process::{Process, Request};
+use crate::register::stored_map;
 
 /// How long the cluster has, in simulated time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,6 +25,9 @@ impl<P: Process> World<P> {
         // Beside stock monitors elections take longer, and a new leader waits until leases have ended.
         let patience = if self.plan.config.stock_rule { PATIENCE * 4 } else { PATIENCE };
         if let Some(lack) = self.wait_for(patience, what_lacks) {
+            if self.is_beyond_help() {
+                return;
+            }
             return self.violate("liveness: quorum", lack);
         }
         self.clients.give_up_all();
@@ -84,6 +88,15 @@ impl<P: Process> World<P> {
             }
             self.step();
         }
+    }
+
+    /// Whether too few members of the newest map are left: the administrator added a machine that had ended for good,
+    /// as it was being removed.
+    fn is_beyond_help(&self) -> bool {
+        let maps = self.nodes.iter().filter_map(|node| stored_map(&node.store).ok().flatten());
+        let Some(map) = maps.max_by_key(|map| map.epoch) else { return false };
+        let voters = || self.nodes.iter().filter(|node| map.rank_of(&node.identity.name).is_some());
+        voters().filter(|node| !node.gone).count() < map.size() / 2 + 1
     }
 
     /// Why there is no quorum of everybody.
@@ -176,7 +189,8 @@ impl<P: Process> World<P> {
                 // One that finds out only now that it was removed stops, and owes no answer.
                 let life = self.nodes[node].life;
                 let open = |world: &Self| {
-                    world.clients.open(id).filter(|_| world.nodes[node].life == life).map(|_| String::new())
+                    let runs = world.nodes[node].life == life && world.nodes[node].process.is_some();
+                    world.clients.open(id).filter(|_| runs).map(|_| String::new())
                 };
                 if self.wait_for(PATIENCE, open).is_some() {
                     return self.violate("liveness: reads", format!("{} does not answer a read", name(node)));
