@@ -3,6 +3,7 @@
 //! A run is a function of its plan: nothing of the host reaches it. After every event of a process the invariants
 //! look at what it did; the first that does not hold ends the run.
 
+mod ambush;
 mod asking;
 mod disk;
 mod faults;
@@ -73,7 +74,7 @@ pub struct World<P> {
     /// When a change of the monmap was last asked for.
     changed_at: Duration,
     /// Faults that wait for a leader with a value in flight.
-    ambushes: Vec<faults::Ambush>,
+    ambushes: Vec<ambush::Ambush>,
     second: u64,
     in_second: u64,
 }

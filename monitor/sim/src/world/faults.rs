@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use mon_core::bug::{self, Bug};
-use mon_core::consensus::Role;
 use mon_core::event::Event;
 use mon_core::quorum::Order;
 use mon_types::kv::KvRead;
 use rand::RngExt;
 
+use super::ambush::Ambush;
 use super::{Happening, World, new_node};
 use crate::fault::{Class, Fault};
 use crate::focus::Focus;
@@ -34,15 +34,6 @@ pub(super) enum Repair {
         new: usize,
         tries: u32,
     },
-}
-
-/// A fault that waits for a leader with a value in flight.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ambush {
-    /// How long it waits.
-    until: Duration,
-    /// When the harm is mended.
-    end: Duration,
 }
 
 impl<P: Process> World<P> {
@@ -198,38 +189,7 @@ impl<P: Process> World<P> {
     }
 
     /// What some have accepted and others have not is what later leaders must deal with.
-    /// A process had an event. If it leads with a value in flight now, those who wait for that strike soon, while the
-    /// value is on its way somewhere.
-    pub(super) fn wake_ambushes(&mut self, node: usize) {
-        if self.ambushes.is_empty() || !is_busy(&self.nodes[node]) {
-            return;
-        }
-        for ambush in std::mem::take(&mut self.ambushes) {
-            let soon = self.now + Duration::from_micros(self.rng.random_range(0..1000));
-            self.plan_for(soon, Happening::Repair(Repair::Ambush(ambush)));
-        }
-    }
-
-    fn ambush(&mut self, ambush: Ambush) {
-        let Ambush { until, end } = ambush;
-        let Some(leader) = self.leader().filter(|leader| is_busy(&self.nodes[*leader])) else {
-            if self.now < until {
-                self.ambushes.push(ambush);
-            }
-            return;
-        };
-        let count = self.nodes.len();
-        if self.rng.random_bool(0.5) {
-            let power = self.rng.random();
-            self.strike_down(leader, power, end);
-        } else {
-            let others: Vec<usize> = (0..count).filter(|n| *n != leader).collect();
-            let cut = others.into_iter().filter(|_| self.rng.random_bool(0.7)).collect::<Vec<_>>();
-            self.cut(cut.into_iter().flat_map(|other| both(leader, other)).collect(), end);
-        }
-    }
-
-    fn strike_down(&mut self, node: usize, power: bool, until: Duration) -> bool {
+    pub(super) fn strike_down(&mut self, node: usize, power: bool, until: Duration) -> bool {
         if self.nodes[node].process.is_none() {
             return false;
         }
@@ -259,7 +219,7 @@ impl<P: Process> World<P> {
         true
     }
 
-    fn cut(&mut self, links: Vec<Link>, until: Duration) -> bool {
+    pub(super) fn cut(&mut self, links: Vec<Link>, until: Duration) -> bool {
         self.trace.line(self.now, || format!("cut {links:?}"));
         links.iter().for_each(|link| self.net.cut(*link));
         let any = !links.is_empty();
@@ -495,13 +455,6 @@ impl<P: Process> World<P> {
     }
 }
 
-fn both(a: usize, b: usize) -> Vec<Link> {
+pub(super) fn both(a: usize, b: usize) -> Vec<Link> {
     vec![(a, b), (b, a)]
-}
-
-/// Whether a value is in flight for it.
-fn is_busy<P: Process>(node: &Node<P>) -> bool {
-    node.core().is_some_and(|core| {
-        core.consensus().role() == Role::Leader && core.consensus().paxos_state().starts_with("updating")
-    })
 }
