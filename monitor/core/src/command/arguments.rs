@@ -164,6 +164,14 @@ impl Arguments {
         }
     }
 
+    /// All but those named as a JSON object, in the order of their names: one text for one request, however the client
+    /// ordered or spelled it. The output format is not part of it.
+    #[must_use]
+    pub fn canonical(&self, without: &[&str]) -> String {
+        let kept = self.values.iter().filter(|(name, _)| !without.contains(&name.as_str()));
+        Value::Object(kept.map(|(name, value)| (name.clone(), value.to_json())).collect()).to_string()
+    }
+
     /// Whether a switch is on. Older signatures spell a switch as a choice of one (`--force`); that counts.
     #[must_use]
     pub fn switch(&self, name: &str) -> bool {
@@ -171,6 +179,18 @@ impl Arguments {
             Some(Argument::Bool(on)) => *on,
             Some(Argument::Text(text)) => text.starts_with("--"),
             Some(Argument::Int(_) | Argument::Float(_) | Argument::List(_)) | None => false,
+        }
+    }
+}
+
+impl Argument {
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Int(number) => (*number).into(),
+            Self::Float(number) => (*number).into(),
+            Self::Bool(on) => (*on).into(),
+            Self::Text(text) => text.as_str().into(),
+            Self::List(all) => all.iter().map(Self::to_json).collect(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! monmap/N                  the whole map of epoch N
 //! moncluster/learners       map<string name, addrvec>: who follows without a vote
-//! moncluster/op/<id>        i32 code | string message: results of membership operations, for retries
+//! moncluster/op*            results of membership operations, for retries: see `results`
 //! ```
 //!
 //! Every change makes one new epoch, however many operations of a round took part in it.
@@ -12,6 +12,7 @@ mod cipher;
 mod membership;
 pub(crate) mod query;
 pub(crate) mod render;
+mod results;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,7 +38,7 @@ pub(crate) struct MonmapService {
     learners: BTreeMap<String, AddrVec>,
     pending: Option<MonMap>,
     pending_learners: Option<BTreeMap<String, AddrVec>>,
-    pending_results: BTreeMap<String, (i32, String)>,
+    results: results::Results,
 }
 
 const KEY_LEARNERS: &str = "learners";
@@ -289,7 +290,7 @@ impl Service for MonmapService {
     fn has_pending(&self) -> bool {
         self.pending.is_some()
             || self.pending_learners.is_some()
-            || !self.pending_results.is_empty()
+            || !self.results.is_empty()
             || self.versions.last.0 == 0
     }
 
@@ -309,15 +310,12 @@ impl Service for MonmapService {
         if let Some(learners) = self.pending_learners.take() {
             value.put(OWN_PREFIX, KEY_LEARNERS, learners.to_bytes());
         }
-        for (id, result) in std::mem::take(&mut self.pending_results) {
-            value.put(OWN_PREFIX, format!("op/{id}"), result.to_bytes());
-        }
-        Ok(())
+        Ok(self.results.encode(around.store, value)?)
     }
 
     fn drop_pending(&mut self) {
         self.pending = None;
         self.pending_learners = None;
-        self.pending_results.clear();
+        self.results.clear();
     }
 }

@@ -1,7 +1,7 @@
 //! Commands that change the monmap.
 //!
 //! Those that change who is a member may carry `expected_epoch` (refused when the map has moved on) and
-//! `operation_id` (a retry gets the first result instead of being done twice).
+//! `operation_id` (a retry gets the first result instead of being done twice; see [`super::results`]).
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,7 @@ use super::{MonmapService, cipher};
 use crate::bug::{self, Bug};
 use crate::effect::{CommandReply, Halt};
 use crate::operation::{Answer, Command, Errno, Prepared};
-use crate::service::kv::OWN_PREFIX;
-use crate::service::{Preparing, stored_optional};
+use crate::service::Preparing;
 
 pub(super) fn prepare(
     service: &mut MonmapService,
@@ -25,18 +24,18 @@ pub(super) fn prepare(
     let Some(id) = command.arguments.text("operation_id") else {
         return guarded(service, cx, command);
     };
-    let known = match service.pending_results.get(id) {
-        Some(result) => Some(result.clone()),
-        None => stored_optional::<(i32, String)>(cx.around.store, OWN_PREFIX, &format!("op/{id}"))?,
-    };
-    if let Some((code, message)) = known.filter(|_| !bug::is_on(Bug::SameOperationTwice)) {
-        let reply = CommandReply { code, message, ..CommandReply::default() };
-        return Ok(Prepared { changed: false, answer: Answer::Command(reply) });
+    let known = service.results.answer(cx.around.store, id, command)?;
+    if let Some(reply) = known.filter(|_| !bug::is_on(Bug::SameOperationTwice)) {
+        return Ok(Prepared::unchanged(reply));
     }
-    let prepared = guarded(service, cx, command)?;
-    // Only what was done is remembered: after a refusal the same id may be tried again.
-    if let (true, Answer::Command(reply)) = (prepared.changed, &prepared.answer) {
-        service.pending_results.insert(id.into(), (reply.code, reply.message.clone()));
+    let mut prepared = guarded(service, cx, command)?;
+    // After a refusal the same id may be tried again. That nothing had to be done is remembered, too: a retry that comes
+    // late, when there would be something, must not do it.
+    if let Answer::Command(reply) = &prepared.answer
+        && reply.code == 0
+    {
+        service.results.remember(id, command, reply);
+        prepared.changed = true;
     }
     Ok(prepared)
 }

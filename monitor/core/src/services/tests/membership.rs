@@ -1,9 +1,17 @@
 //! Commands that change the monmap.
 
+use mon_store::KvStore;
+use mon_types::encode::Encode;
+use mon_types::kv::{KvRead, Transaction};
 use mon_types::message::MMonJoin;
 use serde_json::{Value, json};
 
 use super::harness::{World, addrs, fsid};
+
+#[track_caller]
+fn ok(world: &mut World, command: &Value) {
+    assert_eq!(world.run(command).code, 0, "{command}");
+}
 
 fn epoch(world: &World) -> u32 {
     world.services.monmap().epoch.0
@@ -84,6 +92,92 @@ fn stale_epochs_are_refused_and_retries_do_no_harm() {
     assert_eq!(epoch(&world), 2);
 }
 
+/// The second request under an id got the first one's success, and was not done.
+#[test]
+fn an_operation_id_is_for_one_request() {
+    let mut world = World::new();
+    let add = |name: &str, port: u16, epoch: u32| {
+        let addr = format!("v2:127.0.0.1:{port}");
+        json!({"prefix": "mon learner add", "name": name, "addr": addr, "expected_epoch": epoch, "operation_id": "same"})
+    };
+    let first = world.run(&add("l1", 3311, 1));
+    assert_eq!(first.code, 0);
+    let other = world.run(&add("l2", 3312, 1));
+    assert_eq!(other.code, -22, "{}", other.message);
+    assert!(
+        other.message.contains("l1") && other.message.ends_with(": choose a new id"),
+        "{}",
+        other.message
+    );
+    assert_eq!(world.services.learners().keys().collect::<Vec<_>>(), ["l1"]);
+    // A retry that was planned anew is one.
+    assert_eq!(world.run(&add("l1", 3311, 9)), first);
+    let rm = |prefix: &str| json!({"prefix": prefix, "name": "b", "operation_id": "rm"});
+    let removed = world.run(&rm("mon rm"));
+    assert_eq!(world.run(&rm("mon remove")), removed);
+}
+
+#[test]
+fn two_requests_of_a_round_do_not_share_an_id() {
+    let mut world = World::new();
+    world.commits = false;
+    world.send(&json!({"prefix": "config-key set", "key": "k", "val": "v"}), b"");
+    world.settle();
+    let rm = |name: &str| json!({"prefix": "mon learner rm", "name": name, "operation_id": "same"});
+    let asked = ["l1", "l2", "l1"].map(|name| world.send(&rm(name), b""));
+    world.commits = true;
+    world.commit();
+    world.settle();
+    assert_eq!(asked.map(|request| world.reply_to(request).expect("an answer").code), [0, -22, 0]);
+}
+
+#[test]
+fn that_nothing_had_to_be_done_is_remembered() {
+    let mut world = World::new();
+    let rm = json!({"prefix": "mon learner rm", "name": "l", "operation_id": "rm-l"});
+    let first = world.run(&rm);
+    assert_eq!((first.code, first.message.as_str()), (0, "there is no learner mon.l"));
+    world.run(&json!({"prefix": "mon learner add", "name": "l", "addr": "v2:127.0.0.1:3311"}));
+    assert_eq!(world.run(&rm), first, "a late retry");
+    assert!(world.services.learners().contains_key("l"));
+}
+
+#[test]
+fn results_from_before_requests_were_kept_answer_retries() {
+    let mut world = World::new();
+    let mut old = Transaction::new();
+    old.put("moncluster", "op/x", (0, "removing mon.c".to_owned()).to_bytes());
+    world.store.apply(&[old], true).unwrap();
+    let again = world.run(&json!({"prefix": "mon rm", "name": "c", "operation_id": "x"}));
+    assert_eq!((again.code, again.message.as_str(), epoch(&world)), (0, "removing mon.c", 1));
+}
+
+#[test]
+fn the_newest_thousand_results_are_kept() {
+    let mut world = World::new();
+    let rm = |number: u32| json!({"prefix": "mon learner rm", "name": "l", "operation_id": format!("id {number}")});
+    // Some one by one, the rest in a round of more than there is room for.
+    (0..3).for_each(|number| drop(world.run(&rm(number))));
+    world.commits = false;
+    world.send(&json!({"prefix": "config-key set", "key": "k", "val": "v"}), b"");
+    world.settle();
+    (3..1010).for_each(|number| drop(world.send(&rm(number), b"")));
+    world.commits = true;
+    world.commit();
+    world.settle();
+    (1010..1020).for_each(|number| drop(world.run(&rm(number))));
+    for kept in ["op/", "op_request/", "op_order/"] {
+        let found = world.store.scan("moncluster", kept, 5000).unwrap();
+        assert_eq!(found.iter().filter(|(key, _)| key.starts_with(kept)).count(), 1000, "{kept}");
+    }
+    let known =
+        |world: &World, number: u32| world.store.read("moncluster", &format!("op/id {number}")).unwrap();
+    assert_eq!(
+        (known(&world, 19), known(&world, 20).is_some(), known(&world, 1019).is_some()),
+        (None, true, true)
+    );
+}
+
 #[test]
 fn a_learner_replaces_a_voter_in_one_epoch() {
     let mut world = World::new();
@@ -158,19 +252,18 @@ fn settings_that_lock_everybody_out_are_refused() {
 #[test]
 fn ranks_weights_addresses_and_strategies_are_set() {
     let mut world = World::new();
-    let ok = |world: &mut World, command: Value| assert_eq!(world.run(&command).code, 0, "{command}");
-    ok(&mut world, json!({"prefix": "mon set-rank", "name": "c", "rank": 0}));
+    ok(&mut world, &json!({"prefix": "mon set-rank", "name": "c", "rank": 0}));
     assert_eq!(world.services.monmap().ranks, ["c", "a", "b"]);
-    ok(&mut world, json!({"prefix": "mon set-weight", "name": "a", "weight": 10}));
-    ok(&mut world, json!({"prefix": "mon set-addrs", "name": "a", "addrs": "[v2:127.0.0.1:3310/0]"}));
+    ok(&mut world, &json!({"prefix": "mon set-weight", "name": "a", "weight": 10}));
+    ok(&mut world, &json!({"prefix": "mon set-addrs", "name": "a", "addrs": "[v2:127.0.0.1:3310/0]"}));
     assert_eq!(world.services.monmap().mons["a"].addrs, addrs(3310));
     assert_eq!(world.run(&json!({"prefix": "mon add disallowed_leader", "name": "c"})).code, -22);
-    ok(&mut world, json!({"prefix": "mon set election_strategy", "strategy": "disallow"}));
-    ok(&mut world, json!({"prefix": "mon add disallowed_leader", "name": "c"}));
-    ok(&mut world, json!({"prefix": "mon set_location", "name": "a", "args": ["datacenter=x"]}));
+    ok(&mut world, &json!({"prefix": "mon set election_strategy", "strategy": "disallow"}));
+    ok(&mut world, &json!({"prefix": "mon add disallowed_leader", "name": "c"}));
+    ok(&mut world, &json!({"prefix": "mon set_location", "name": "a", "args": ["datacenter=x"]}));
     let text = world.text(&json!({"prefix": "mon dump"}));
     assert!(text.contains("crush_location {datacenter=x}"), "{text}");
-    ok(&mut world, json!({"prefix": "mon ok-to-stop", "ids": ["a"]}));
+    ok(&mut world, &json!({"prefix": "mon ok-to-stop", "ids": ["a"]}));
     assert_eq!(world.run(&json!({"prefix": "mon ok-to-stop", "ids": ["a", "b"]})).code, -16);
     assert_eq!(world.run(&json!({"prefix": "mon set-weight", "name": "zz", "weight": 1})).code, -2);
 }
