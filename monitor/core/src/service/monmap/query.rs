@@ -54,10 +54,12 @@ pub(super) fn answer(
         }
         "mon feature ls" => CommandReply::output(features(service, around, command)),
         "mon learner ls" => {
-            let learners = service
-                .learners()
-                .iter()
-                .map(|(name, addrs)| json!({"name": name, "public_addrs": render::addrvec(addrs)}));
+            // The followers are the leader's to know; what a peon knew as one is stale.
+            let leads = around.quorum.is_some_and(|quorum| quorum.we_lead);
+            let lacks = |name: &str| around.followers.get(name).filter(|_| leads);
+            let learners = service.learners().iter().map(|(name, addrs)| {
+                json!({"name": name, "public_addrs": render::addrvec(addrs), "lacks": lacks(name)})
+            });
             CommandReply::output(format::json(form, &learners.collect()))
         }
         _ => ok_to(service, around, command),
@@ -203,7 +205,8 @@ fn ok_to(service: &MonmapService, around: &Around<'_>, command: &Command) -> Com
         "mon ok-to-rm" => {
             let name = command.arguments.text("id").unwrap_or_default();
             if !map.mons.contains_key(name) {
-                return CommandReply::refused(Errno::ENOENT, format!("mon.{name} does not exist"));
+                // As stock: taking away nothing does no harm.
+                return CommandReply::done(format!("mon.{name} does not exist"));
             }
             let left = alive.iter().filter(|one| **one != name).count();
             if map.size() > 1 && left > (map.size() - 1) / 2 {
@@ -214,9 +217,7 @@ fn ok_to(service: &MonmapService, around: &Around<'_>, command: &Command) -> Com
         }
         _ => {
             let ids = command.arguments.texts("ids");
-            if let Some(unknown) = ids.iter().find(|name| !map.mons.contains_key(**name)) {
-                return CommandReply::refused(Errno::ENOENT, format!("mon.{unknown} does not exist"));
-            }
+            // As stock: names of no monitor take nothing away.
             let left: Vec<_> = alive.iter().filter(|one| !ids.contains(one)).copied().collect();
             if left.len() >= map.majority() {
                 let (left, ids) = (left.join(","), ids.join(","));

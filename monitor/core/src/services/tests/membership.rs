@@ -157,15 +157,21 @@ fn the_newest_thousand_results_are_kept() {
     let mut world = World::new();
     let rm = |number: u32| json!({"prefix": "mon learner rm", "name": "l", "operation_id": format!("id {number}")});
     // Some one by one, the rest in a round of more than there is room for.
-    (0..3).for_each(|number| drop(world.run(&rm(number))));
+    for number in 0..3 {
+        world.run(&rm(number));
+    }
     world.commits = false;
     world.send(&json!({"prefix": "config-key set", "key": "k", "val": "v"}), b"");
     world.settle();
-    (3..1010).for_each(|number| drop(world.send(&rm(number), b"")));
+    for number in 3..1010 {
+        world.send(&rm(number), b"");
+    }
     world.commits = true;
     world.commit();
     world.settle();
-    (1010..1020).for_each(|number| drop(world.run(&rm(number))));
+    for number in 1010..1020 {
+        world.run(&rm(number));
+    }
     for kept in ["op/", "op_request/", "op_order/"] {
         let found = world.store.scan("moncluster", kept, 5000).unwrap();
         assert_eq!(found.iter().filter(|(key, _)| key.starts_with(kept)).count(), 1000, "{kept}");
@@ -191,6 +197,8 @@ fn a_learner_replaces_a_voter_in_one_epoch() {
     assert_eq!(world.run(&replace).code, -16, "it lacks too much");
     assert_eq!(epoch(&world), 1);
     world.services.note_followers([("d".to_owned(), 3)].into());
+    let listed = |world: &mut World| world.json(json!({"prefix": "mon learner ls"}))[0]["lacks"].clone();
+    assert_eq!(listed(&mut world), 3);
     assert_eq!(world.run(&replace).code, 0);
     assert_eq!(epoch(&world), 2);
     assert_eq!(world.services.monmap().ranks, ["a", "d", "c"]);
@@ -266,4 +274,18 @@ fn ranks_weights_addresses_and_strategies_are_set() {
     ok(&mut world, &json!({"prefix": "mon ok-to-stop", "ids": ["a"]}));
     assert_eq!(world.run(&json!({"prefix": "mon ok-to-stop", "ids": ["a", "b"]})).code, -16);
     assert_eq!(world.run(&json!({"prefix": "mon set-weight", "name": "zz", "weight": 1})).code, -2);
+}
+
+#[test]
+fn names_of_nobody_and_ranks_beyond_the_last_are_no_errors_as_with_stock() {
+    let mut world = World::new();
+    ok(&mut world, &json!({"prefix": "mon ok-to-stop", "ids": ["zz"]}));
+    ok(&mut world, &json!({"prefix": "mon ok-to-rm", "id": "zz"}));
+    let reply = world.run(&json!({"prefix": "mon set-rank", "name": "a", "rank": 5}));
+    assert_eq!(
+        (reply.code, reply.message.as_str()),
+        (0, "there are only 3 ranks, from 0: nothing was changed")
+    );
+    assert_eq!(world.run(&json!({"prefix": "mon set-rank", "name": "zz", "rank": 5})).code, -2);
+    assert_eq!(epoch(&world), 1);
 }
