@@ -41,7 +41,7 @@ pub enum Format {
     JsonPretty,
 }
 
-/// Why a command is refused before it is looked at. The result code is EINVAL for all.
+/// Why a command is refused before it is looked at. The result code is EINVAL for almost all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     /// Not a command at all.

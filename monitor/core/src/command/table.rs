@@ -211,7 +211,7 @@ impl Table {
     /// Reads a command as clients send it, a JSON object with a `prefix`, and checks its arguments.
     ///
     /// # Errors
-    /// What is wrong with it, as a sentence for people; the result code is always EINVAL.
+    /// What is wrong with it, as a sentence for people; the result code is almost always EINVAL.
     pub fn validate(&self, command: &str) -> Result<(&CommandDesc, Arguments), CommandError> {
         let object = match serde_json::from_str(command) {
             Ok(Value::Object(object)) => object,

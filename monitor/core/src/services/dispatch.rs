@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::{Services, around};
 use crate::bug::{self, Bug};
+use crate::command::arguments::CommandError;
 use crate::command::table::{CommandDesc, Flags};
 use crate::cx::Cx;
 use crate::effect::{CommandReply, Effect, Halt};
@@ -41,7 +42,7 @@ impl Services {
         let (desc, arguments) = self
             .table
             .validate(&text)
-            .map_err(|error| CommandReply::refused(Errno::EINVAL, error.to_string()))?;
+            .map_err(|error| CommandReply::refused(errno_of(&error), error.to_string()))?;
         let prefix = desc.signature.prefix();
         let left_to_others = bug::is_on(Bug::CapsUncheckedOnForward)
             && desc.perm.contains('w')
@@ -244,6 +245,20 @@ fn to_message(operation: &Operation, answer: Answer) -> Option<Message> {
             )
         }
         (Answer::Command(_), _) => None,
+    }
+}
+
+/// The result code of a command that is not understood.
+fn errno_of(error: &CommandError) -> Errno {
+    match error {
+        // Stock looks for a key without a name, and finds none.
+        CommandError::Missing { command, .. } if command == "config-key get" => Errno::ENOENT,
+        CommandError::Missing { .. }
+        | CommandError::Malformed(_)
+        | CommandError::Unknown(_)
+        | CommandError::Type { .. }
+        | CommandError::Value { .. }
+        | CommandError::Format(_) => Errno::EINVAL,
     }
 }
 

@@ -77,7 +77,8 @@ fn change(service: &mut MonmapService, cx: &Preparing<'_>, command: &Command) ->
             let rank = arguments.int("rank").and_then(|rank| u32::try_from(rank).ok());
             known(service, name)?;
             let Some(rank) = rank.filter(|rank| (*rank as usize) < size) else {
-                return Err((Errno::EINVAL, format!("there are only {size} ranks, from 0")));
+                // Stock says nothing and changes nothing.
+                return Ok(Change::None(format!("there are only {size} ranks, from 0: nothing was changed")));
             };
             if service.current().rank_of(name) == Some(Rank(rank)) {
                 return Ok(Change::None(String::new()));
