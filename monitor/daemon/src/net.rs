@@ -76,8 +76,13 @@ pub(crate) async fn start(
 ) -> io::Result<NetHandle> {
     let mut listeners = Vec::new();
     for address in &config.bind {
-        let listener = listener::bind(*address)
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
+        let listener = listener::bind(*address).map_err(|error| {
+            let text = format!(
+                "cannot listen on {address}: {error}; stop the process that has the port, or correct the address in \
+                 the monmap or public_bind_addr"
+            );
+            io::Error::new(error.kind(), text)
+        })?;
         listeners.push(listener);
     }
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -144,6 +144,10 @@ fn a_damaged_block_is_found_when_it_is_read() {
     let store = open(data.path(), TableFormat::Reef).unwrap();
     let error = store.read("p", "0000").unwrap_err();
     assert!(matches!(&error, StoreError::Damaged { what, .. } if what == "p/0000"), "{error:?}");
+    assert!(
+        error.to_string().contains("; move the data directory away, make a new one with mkfs"),
+        "{error}"
+    );
     let error = store.scan("p", "", 10).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
 }

@@ -178,7 +178,10 @@ pub trait KvRead {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Content that contradicts itself or does not decode.
-    #[error("store is damaged at {what}: {why}")]
+    #[error(
+        "store is damaged at {what}: {why}; move the data directory away, make a new one with mkfs, and let the \
+         monitor sync from its peers, one monitor at a time"
+    )]
     Damaged {
         /// The key, or the file.
         what: String,
