@@ -244,7 +244,7 @@ fn flag(spec: &'static Spec) -> Arg {
     let arg = Arg::new(spec.name)
         .long(spec.flag())
         .env(spec.env())
-        .help(format!("{}{default}", spec.help))
+        .help(format!("{}{default}", spec.meaning()))
         .help_heading(spec.group.heading())
         .hide_env(true)
         .hide_short_help(!spec.is_common());
@@ -326,7 +326,8 @@ mod tests {
             let (flag, env) = (spec.flag(), spec.env());
             table.push_str(&format!(
                 "| `{}`{star} | {default} | `--{flag}` | `{env}` | {} |\n",
-                spec.name, spec.help
+                spec.name,
+                spec.meaning()
             ));
         }
         crate::docs::check("configuration.md", &table);

@@ -312,16 +312,12 @@ fn http(options: &Options) -> Result<HttpSettings, BadValue> {
         let why = "beyond loopback the endpoint needs both mon_http_tls_cert and mon_http_token_file";
         return Err(options.bad("mon_http_listen", why));
     }
-    let connections_max = options.integer("mon_http_connections_max")?;
-    if connections_max < 4 {
-        return Err(options.bad("mon_http_connections_max", "must be at least 4"));
-    }
     Ok(HttpSettings {
         listen,
         tls,
         token_file,
         address_file: options.path("mon_http_address_file"),
-        connections_max,
+        connections_max: options.integer("mon_http_connections_max")?,
         patience: options.duration("mon_http_patience")?,
     })
 }
@@ -453,6 +449,9 @@ mod tests {
         assert!(settings(&[half[0], half[1], other_half[1], other_half[2]]).is_ok());
         assert_eq!(error(&[("mon_http_tls_cert", "c")]), "mon_http_tls_key");
         assert_eq!(error(&[("mon_http_connections_max", "3")]), "mon_http_connections_max");
+        for (name, zero) in [("mon_lease", "0"), ("paxos_min", "0"), ("mon_message_bytes_max", "0K")] {
+            assert_eq!(error(&[(name, zero)]), name);
+        }
         assert_eq!(error(&[("auth_service_required", "kerberos")]), "auth_service_required");
         assert_eq!(error(&[("auth_cluster_required", "none")]), "auth_cluster_required");
     }

@@ -135,7 +135,7 @@ fn explanation(option: &Shown) -> Value {
         "tags": [],
         "services": ["mon"],
         "see_also": [],
-        "min": "",
+        "min": spec.least.unwrap_or_default(),
         "max": "",
         "can_update_at_runtime": false,
         "flags": ["startup"],

@@ -145,20 +145,35 @@ impl Options {
         self.parse(name, parse_bool)
     }
 
-    pub(crate) fn integer<T: std::str::FromStr>(&self, name: &str) -> Result<T, BadValue> {
-        self.parse(name, |text| text.parse().map_err(|_| "not a whole number in range"))
+    pub(crate) fn integer<T: std::str::FromStr + PartialOrd>(&self, name: &str) -> Result<T, BadValue> {
+        self.at_least(name, |text| text.parse().map_err(|_| "not a whole number in range"))
     }
 
     pub(crate) fn number(&self, name: &str) -> Result<f64, BadValue> {
-        self.parse(name, parse_number)
+        self.at_least(name, parse_number)
     }
 
     pub(crate) fn size(&self, name: &str) -> Result<usize, BadValue> {
-        self.parse(name, parse_size)
+        self.at_least(name, parse_size)
     }
 
     pub(crate) fn duration(&self, name: &str) -> Result<Duration, BadValue> {
-        self.parse(name, parse_duration)
+        self.at_least(name, parse_duration)
+    }
+
+    /// As [`Options::parse`], for values of which the table may name the least.
+    fn at_least<T: PartialOrd>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, &'static str>,
+    ) -> Result<T, BadValue> {
+        let value = self.parse(name, &parse)?;
+        match Spec::named(name).and_then(|spec| spec.least) {
+            Some(least) if parse(least).is_ok_and(|least| value < least) => {
+                Err(self.bad(name, format!("must be at least {least}")))
+            }
+            Some(_) | None => Ok(value),
+        }
     }
 
     /// Reads an option by a function whose error says what is wrong.
@@ -389,6 +404,28 @@ mod tests {
             error.starts_with("mon_lease = 'soon' (/etc/ceph/ceph.conf, line 3): not a duration"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_least_values_are_values_and_zero_is_none_of_them() {
+        for spec in TABLE {
+            let Some(least) = spec.least else { continue };
+            let read = |value: &str| {
+                let mut options = options();
+                options.set(spec.name, value, Source::CommandLine);
+                match spec.kind {
+                    Kind::Integer => options.integer::<u64>(spec.name).map(drop),
+                    Kind::Number => options.number(spec.name).map(drop),
+                    Kind::Size => options.size(spec.name).map(drop),
+                    Kind::Duration => options.duration(spec.name).map(drop),
+                    Kind::Text | Kind::Path | Kind::Bool => panic!("{} has no least value", spec.name),
+                }
+            };
+            assert_eq!((read(least), read(spec.default)), (Ok(()), Ok(())), "{}", spec.name);
+            let error = read("0").unwrap_err().to_string();
+            let wanted = format!("{} = '0' (command line): must be at least {least}", spec.name);
+            assert_eq!(error, wanted);
+        }
     }
 
     #[test]

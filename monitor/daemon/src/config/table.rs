@@ -43,6 +43,8 @@ pub(crate) struct Spec {
     pub(crate) help: &'static str,
     /// Whether Ceph has it, too.
     pub(crate) from_ceph: bool,
+    /// The least value that makes sense, where 0 does not.
+    pub(crate) least: Option<&'static str>,
 }
 
 const fn ceph(
@@ -52,7 +54,7 @@ const fn ceph(
     default: &'static str,
     help: &'static str,
 ) -> Spec {
-    Spec { name, kind, group, default, help, from_ceph: true }
+    Spec { name, kind, group, default, help, from_ceph: true, least: None }
 }
 
 const fn ours(
@@ -62,7 +64,7 @@ const fn ours(
     default: &'static str,
     help: &'static str,
 ) -> Spec {
-    Spec { name, kind, group, default, help, from_ceph: false }
+    Spec { name, kind, group, default, help, from_ceph: false, least: None }
 }
 
 use Group::{Http, Identity, Limits, Log, Paxos, Process, Security, Timing};
@@ -172,14 +174,14 @@ pub(crate) const TABLE: &[Spec] = &[
         Http,
         "256",
         "most connections at a time; beyond it the oldest that is not being answered is cut. Requests for /v1 take three quarters of it at most",
-    ),
+    ).at_least("4"),
     ours(
         "mon_http_patience",
         Duration,
         Http,
         "10",
         "how long a client may take over the TLS handshake, over a request's head, over its body, and until it takes more of an answer",
-    ),
+    ).at_least("0.1"),
     //
     ceph(
         "auth_cluster_required",
@@ -210,8 +212,8 @@ pub(crate) const TABLE: &[Spec] = &[
         "",
         "key types that may log in whatever the monmap says; for a cluster that locked itself out",
     ),
-    ceph("auth_service_ticket_ttl", Duration, Security, "3600", "how long a service ticket is valid"),
-    ceph("auth_mon_ticket_ttl", Duration, Security, "259200", "how long an AUTH ticket is valid"),
+    ceph("auth_service_ticket_ttl", Duration, Security, "3600", "how long a service ticket is valid").at_least("1"),
+    ceph("auth_mon_ticket_ttl", Duration, Security, "259200", "how long an AUTH ticket is valid").at_least("1"),
     ceph(
         "ms_mon_cluster_mode",
         Text,
@@ -235,8 +237,8 @@ pub(crate) const TABLE: &[Spec] = &[
         "5",
         "percent of free disk at which no more writes are accepted",
     ),
-    ceph("mon_config_key_max_entry_size", Size, Limits, "64K", "largest value of a config-key"),
-    ceph("mon_session_timeout", Duration, Limits, "300", "how long a client may be silent"),
+    ceph("mon_config_key_max_entry_size", Size, Limits, "64K", "largest value of a config-key").at_least("1"),
+    ceph("mon_session_timeout", Duration, Limits, "300", "how long a client may be silent").at_least("1"),
     ceph(
         "mon_op_history_size",
         Integer,
@@ -259,42 +261,42 @@ pub(crate) const TABLE: &[Spec] = &[
         "10",
         "from how long on an operation counts as slow",
     ),
-    ours("mon_message_bytes_max", Size, Limits, "128M", "largest message of a client"),
-    ours("mon_queue_bytes_max", Size, Limits, "256M", "most bytes waiting for one peer that does not read"),
+    ours("mon_message_bytes_max", Size, Limits, "128M", "largest message of a client").at_least("64K"),
+    ours("mon_queue_bytes_max", Size, Limits, "256M", "most bytes waiting for one peer that does not read").at_least("64K"),
     ours(
         "mon_queue_messages_max",
         Integer,
         Limits,
         "16384",
         "most messages waiting for one peer that does not read",
-    ),
+    ).at_least("16"),
     ours(
         "mon_client_bytes_max",
         Size,
         Limits,
         "256M",
         "most bytes that all clients together may make the monitor keep: answers that they do not read and messages that they do not finish, and as much again of requests that wait",
-    ),
-    ours("mon_unauthenticated_max", Integer, Limits, "1024", "most connections that have not logged in"),
-    ours("mon_unauthenticated_age_max", Duration, Limits, "10", "how long logging in may take"),
-    ours("mon_sessions_max", Integer, Limits, "16384", "most client sessions"),
+    ).at_least("64K"),
+    ours("mon_unauthenticated_max", Integer, Limits, "1024", "most connections that have not logged in").at_least("1"),
+    ours("mon_unauthenticated_age_max", Duration, Limits, "10", "how long logging in may take").at_least("0.1"),
+    ours("mon_sessions_max", Integer, Limits, "16384", "most client sessions").at_least("1"),
     //
-    ceph("mon_probe_timeout", Duration, Timing, "0.5", "wait for answers before probing again"),
+    ceph("mon_probe_timeout", Duration, Timing, "0.5", "wait for answers before probing again").at_least("0.01"),
     ceph(
         "mon_election_timeout",
         Duration,
         Timing,
         "5",
         "wait for acknowledgements where a stock monitor is the candidate",
-    ),
-    ours("mon_candidate_timeout", Duration, Timing, "1", "the same among our own"),
+    ).at_least("0.01"),
+    ours("mon_candidate_timeout", Duration, Timing, "1", "the same among our own").at_least("0.01"),
     ceph(
         "mon_elector_ping_timeout",
         Duration,
         Timing,
         "2",
         "silence after which a peer counts as dead; pings are sent twice as often",
-    ),
+    ).at_least("0.01"),
     ceph(
         "mon_elector_ignore_propose_margin",
         Number,
@@ -302,52 +304,52 @@ pub(crate) const TABLE: &[Spec] = &[
         "0.0005",
         "by how much an outsider must be better connected to be listened to",
     ),
-    ceph("mon_con_tracker_score_halflife", Duration, Timing, "43200", "half-life of connection scores"),
-    ceph("mon_con_tracker_persist_interval", Integer, Timing, "10", "changes after which they are stored"),
-    ceph("mon_lease", Duration, Timing, "5", "length of a lease beside stock monitors"),
-    ceph("mon_lease_renew_interval_factor", Number, Timing, "0.6", "part of it after which it is renewed"),
+    ceph("mon_con_tracker_score_halflife", Duration, Timing, "43200", "half-life of connection scores").at_least("1"),
+    ceph("mon_con_tracker_persist_interval", Integer, Timing, "10", "changes after which they are stored").at_least("1"),
+    ceph("mon_lease", Duration, Timing, "5", "length of a lease beside stock monitors").at_least("0.1"),
+    ceph("mon_lease_renew_interval_factor", Number, Timing, "0.6", "part of it after which it is renewed").at_least("0.01"),
     ceph(
         "mon_lease_ack_timeout_factor",
         Number,
         Timing,
         "2",
         "multiple of it after which its acknowledgement is missed",
-    ),
+    ).at_least("1"),
     ceph(
         "mon_accept_timeout_factor",
         Number,
         Timing,
         "2",
         "multiple of it after which an accept is missed, beside stock monitors",
-    ),
-    ours("mon_heartbeat_interval", Duration, Timing, "0.25", "sign of life of a leader among our own"),
+    ).at_least("1"),
+    ours("mon_heartbeat_interval", Duration, Timing, "0.25", "sign of life of a leader among our own").at_least("0.01"),
     ours(
         "mon_leader_silence_max",
         Duration,
         Timing,
         "1",
         "silence of the leader after which another is elected",
-    ),
+    ).at_least("0.01"),
     ours(
         "mon_peon_silence_max",
         Duration,
         Timing,
         "2",
         "silence of a peon after which the leader goes on without it",
-    ),
-    ceph("mon_timecheck_interval", Duration, Timing, "300", "how often clocks are compared"),
+    ).at_least("0.01"),
+    ceph("mon_timecheck_interval", Duration, Timing, "300", "how often clocks are compared").at_least("1"),
     ceph(
         "mon_timecheck_skew_interval",
         Duration,
         Timing,
         "30",
         "how often, times the round, while one is off",
-    ),
+    ).at_least("1"),
     ceph("mon_clock_drift_allowed", Duration, Timing, "0.05", "by how much a clock may be off"),
     //
-    ceph("paxos_min", Integer, Paxos, "500", "Paxos versions to keep at least"),
-    ceph("paxos_trim_min", Integer, Paxos, "250", "how many more there must be before any are removed"),
-    ceph("paxos_trim_max", Integer, Paxos, "500", "how many are removed at a time"),
+    ceph("paxos_min", Integer, Paxos, "500", "Paxos versions to keep at least").at_least("1"),
+    ceph("paxos_trim_min", Integer, Paxos, "250", "how many more there must be before any are removed").at_least("1"),
+    ceph("paxos_trim_max", Integer, Paxos, "500", "how many are removed at a time").at_least("1"),
     ceph(
         "paxos_max_join_drift",
         Integer,
@@ -361,9 +363,9 @@ pub(crate) const TABLE: &[Spec] = &[
         Paxos,
         "60",
         "how long either side of a store sync waits for the other",
-    ),
-    ceph("mon_sync_max_payload_size", Size, Paxos, "1M", "bytes in a chunk of a store sync"),
-    ceph("mon_sync_max_payload_keys", Integer, Paxos, "2000", "keys in a chunk of a store sync"),
+    ).at_least("0.1"),
+    ceph("mon_sync_max_payload_size", Size, Paxos, "1M", "bytes in a chunk of a store sync").at_least("1K"),
+    ceph("mon_sync_max_payload_keys", Integer, Paxos, "2000", "keys in a chunk of a store sync").at_least("1"),
 ];
 
 /// Options of stock daemons that command lines and files for monitors carry and that change nothing here.
@@ -391,6 +393,18 @@ const WITHOUT_EFFECT: &[&str] = &[
 ];
 
 impl Spec {
+    const fn at_least(self, least: &'static str) -> Self {
+        Self { least: Some(least), ..self }
+    }
+
+    /// What it is, with the least value.
+    pub(crate) fn meaning(&self) -> String {
+        match self.least {
+            Some(least) => format!("{} (no less than {least})", self.help),
+            None => self.help.into(),
+        }
+    }
+
     /// The option of this name (with underscores).
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         TABLE.iter().find(|spec| spec.name == name)
