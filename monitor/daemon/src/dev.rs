@@ -85,9 +85,10 @@ pub(crate) struct UpArgs {
     /// How many monitors
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=31))]
     mons: u16,
-    /// Port of the first; the others follow, and the HTTP ports 100 higher
-    #[arg(long, default_value_t = 40300, value_parser = clap::value_parser!(u16).range(1..=65000))]
-    base_port: u16,
+    /// Port of the first; the others follow, and the HTTP ports 100 higher [default: 40300, or that of the cluster
+    /// that is there]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65000))]
+    base_port: Option<u16>,
     /// The release to present
     #[arg(long, default_value = "tentacle")]
     release: Release,

@@ -68,4 +68,11 @@ fn a_taken_port_is_named() {
     assert!(code == 30 && err.contains(&format!("127.0.0.1:{base}")), "{code} {err}");
     let (code, _, err) = dev.try_run(&["status"]);
     assert!(code == 1, "a stopped cluster has no quorum: {err}");
+    // What is half made keeps its ports, and says so.
+    let other = (base - 1).to_string();
+    let (code, _, err) = dev.try_run(&["up", "--mons", "1", "--base-port", &other]);
+    let text = format!("made with --base-port {base}, not {other}: delete it first");
+    assert!(code == 2 && err.contains(&text), "{code} {err}");
+    let (code, _, err) = dev.try_run(&["up", "--mons", "1"]);
+    assert!(code == 30 && err.contains(&format!("127.0.0.1:{base}")), "{code} {err}");
 }

@@ -23,6 +23,7 @@ use crate::exit::{Exit, Failed};
 use crate::keyring_file;
 
 const QUORUM_PATIENCE: Duration = Duration::from_secs(60);
+const BASE_PORT: u16 = 40300;
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes what is missing and starts what is stopped; then waits for the quorum.
@@ -31,6 +32,14 @@ pub(crate) fn up(arguments: &UpArgs) -> Result<(), Failed> {
     std::fs::create_dir_all(folder).map_err(|error| cannot("make", folder, &error))?;
     let cluster = match Cluster::find(folder)? {
         Some(cluster) => {
+            if let Some(other) = arguments.base_port.filter(|port| *port != cluster.base_port) {
+                let (folder, made) = (folder.display(), cluster.base_port);
+                let message = format!(
+                    "the cluster in {folder} was made with --base-port {made}, not {other}: delete it first with \
+                     `mon dev down --delete --dir {folder}`, or choose another --dir"
+                );
+                return Err(Failed::new(Exit::Usage, message));
+            }
             if cluster.members.len() != usize::from(arguments.mons) {
                 eprintln!(
                     "there is a cluster of {} here already, which is started as it is; `mon dev add` and `mon dev remove` \
@@ -96,8 +105,10 @@ pub(crate) fn start(cluster: &Cluster, member: &Member) -> Result<(), Failed> {
     for socket in [member.socket(), member.http()] {
         if let Err(error) = TcpListener::bind(socket) {
             let message = format!(
-                "mon.{} cannot have {socket}: {error}; make another cluster with --base-port",
-                member.name
+                "mon.{} cannot have {socket}: {error}; free the port, or delete the cluster with `mon dev down --delete \
+                 --dir {}` and make it with another --base-port",
+                member.name,
+                cluster.folder.display()
             );
             return Err(Failed::new(Exit::AddressInUse, message));
         }
@@ -161,7 +172,8 @@ fn plan(folder: &Path, arguments: &UpArgs) -> Result<Cluster, Failed> {
         );
         return Err(Failed::new(Exit::Usage, message));
     }
-    let mut cluster = Cluster::new(folder, arguments.release, strict, arguments.base_port);
+    let mut cluster =
+        Cluster::new(folder, arguments.release, strict, arguments.base_port.unwrap_or(BASE_PORT));
     for _ in 0..arguments.mons {
         let member = cluster.next_member();
         cluster.members.push(member);
