@@ -20,7 +20,7 @@ use crate::dev::process::{self, Signal};
 use crate::dev::status::{all_in_quorum, wait};
 use crate::dev::{Ciphers, UpArgs};
 use crate::exit::{Exit, Failed};
-use crate::keyring_file;
+use crate::{host, keyring_file};
 
 const QUORUM_PATIENCE: Duration = Duration::from_secs(60);
 const BASE_PORT: u16 = 40300;
@@ -130,6 +130,7 @@ pub(crate) fn make_data(cluster: &Cluster, member: &Member, monmap: &MonMap) -> 
     let own_keyring = data.join("keyring");
     keyring_file::write(&own_keyring, &Keyring::of(EntityName::mon(), own))
         .map_err(|error| cannot("write", &own_keyring, &error))?;
+    host::note_creation(&data, cluster.release).map_err(|error| cannot("write in", &data, &error))?;
     let store = mon_rocksdb::create(&data, TableFormat::for_release(cluster.release.number().0))?;
     store.apply(&[mon_core::mkfs::mkfs(monmap, &keyring)], true)?;
     drop(store);
@@ -194,4 +195,23 @@ fn print_next_steps(cluster: &Cluster) {
         println!("  curl {}", format_args!("http://{}/readyz?verbose", member.http()));
     }
     println!("  mon dev down --dir {folder}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_members_data_tells_when_and_by_what_it_was_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut cluster = Cluster::new(folder.path().into(), Release::Reef, false, 5000);
+        let member = cluster.next_member();
+        cluster.members.push(member.clone());
+        files::make(&cluster).unwrap();
+        make_data(&cluster, &member, &first_monmap(&cluster).unwrap()).unwrap();
+        let told: Vec<_> = host::creation(&cluster.data(&member)).collect();
+        let [version, created] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!(*version, ("ceph_version_when_created".to_owned(), host::version_text(Release::Reef)));
+        assert_eq!(created.0, "created_at");
+    }
 }
