@@ -152,6 +152,7 @@ impl Settings {
     /// The first value that is not what its option needs.
     pub(crate) fn from_options(options: &Options, foreground: bool) -> Result<Self, BadValue> {
         let who = options.who();
+        check_name(&who.id)?;
         let mut warnings = Vec::new();
         let unknown: Vec<&str> = options.unknown().collect();
         if !unknown.is_empty() {
@@ -219,6 +220,19 @@ impl Settings {
             warnings,
         })
     }
+}
+
+/// The name is part of paths, which it must not lead elsewhere.
+fn check_name(name: &str) -> Result<(), BadValue> {
+    if !name.contains(['/', '\0']) && !matches!(name, "" | "." | "..") {
+        return Ok(());
+    }
+    Err(BadValue {
+        option: "name".into(),
+        value: name.escape_default().to_string(),
+        origin: "of this monitor".into(),
+        why: "it goes into paths: choose one without '/' that is not '.' or '..'".into(),
+    })
 }
 
 fn public_addrs(options: &Options) -> Result<Option<AddrVec>, BadValue> {
@@ -454,6 +468,21 @@ mod tests {
         }
         assert_eq!(error(&[("auth_service_required", "kerberos")]), "auth_service_required");
         assert_eq!(error(&[("auth_cluster_required", "none")]), "auth_cluster_required");
+    }
+
+    /// It is part of paths.
+    #[test]
+    fn a_name_must_not_lead_elsewhere() {
+        let named = |id: &str| {
+            let options = Options::new(Who { id: id.into(), cluster: "ceph".into() });
+            Settings::from_options(&options, true).map(drop).map_err(|error| error.option)
+        };
+        for bad in ["a/b", "../a", "/a", "..", ".", "a\0b"] {
+            assert_eq!(named(bad), Err("name".into()), "{bad}");
+        }
+        for good in ["a", "host-1.example", "a..b"] {
+            assert_eq!(named(good), Ok(()), "{good}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ use crate::net::{self, NetConfig};
 use crate::process::Process;
 use crate::queue::{self, EventSender};
 use crate::requests::Requests;
-use crate::start::{self, Prepared};
+use crate::start::{self, PidFile, Prepared};
 use crate::{detach, endpoints, host};
 
 /// How many events of peers, and of clients, may wait for the core.
@@ -62,6 +62,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Exit, Failed> {
     }
     // Becomes another user if asked to, which must come before any thread.
     let prepared = start::prepare(settings)?;
+    let _pid_file = settings.process.pid_file.as_deref().map(PidFile::write).transpose()?;
     let logs = logging::start(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8)))

@@ -2,6 +2,7 @@
 //! them is found here, before anything is written or a port is opened.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mon_rocksdb::{RocksStore, TableFormat};
@@ -30,6 +31,35 @@ pub(crate) struct Prepared {
     pub(crate) seeds: Vec<AddrVec>,
 }
 
+/// The file that says which process we are; removed with this.
+#[derive(Debug)]
+pub(crate) struct PidFile(PathBuf);
+
+impl PidFile {
+    /// Writes it, when the store is ours.
+    pub(crate) fn write(path: &Path) -> Result<Self, Failed> {
+        std::fs::write(path, Self::content()).map_err(|error| {
+            Failed::new(Exit::Configuration, format!("cannot write pid_file {}: {error}", path.display()))
+        })?;
+        Ok(Self(path.into()))
+    }
+
+    fn content() -> String {
+        format!("{}\n", std::process::id())
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // Another process may have written its own by now.
+        if std::fs::read_to_string(&self.0).is_ok_and(|text| text == Self::content())
+            && let Err(error) = std::fs::remove_file(&self.0)
+        {
+            tracing::warn!("cannot remove pid_file {}: {error}", self.0.display());
+        }
+    }
+}
+
 /// Becomes the user that the settings name, makes the store if that is wanted, then checks and opens it.
 pub(crate) fn prepare(settings: &Settings) -> Result<Prepared, Failed> {
     user::become_user(&settings.process, &endpoints::folders(settings))?;
@@ -52,11 +82,6 @@ pub(crate) fn prepare(settings: &Settings) -> Result<Prepared, Failed> {
     let mon_key = keyring_file::mon_key(&settings.keyring, &settings.data)?;
     let store = mon_rocksdb::open(&settings.data, TableFormat::for_release(settings.release.number().0))?;
     let seeds = settings.mon_host.iter().filter(|seed| !shares_addr(seed, &addrs)).cloned().collect();
-    if let Some(path) = &settings.process.pid_file {
-        std::fs::write(path, format!("{}\n", std::process::id())).map_err(|error| {
-            Failed::new(Exit::Configuration, format!("cannot write pid_file {}: {error}", path.display()))
-        })?;
-    }
     Ok(Prepared { fsid, store: Arc::new(store), addrs, bind, mon_key, seeds })
 }
 

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const FSID: &str = "0f6b4a3e-1a0f-4a3c-9d8e-3b6d2a1c5e7f";
 const KEYRING: &str = "[mon.]\n\tkey = AQAAAAAAAAAAABAAAAECAwQFBgcICQoLDA0ODw==\n\tcaps mon = \"allow *\"\n\
@@ -126,6 +127,50 @@ fn a_start_makes_the_data_directory_only_where_it_is_told_to() {
     expect(start(&["--fsid", other, "--mkfs-if-empty"]), 23, "belongs to cluster");
 }
 
+/// `mon run` of a monitor that is alone, with its pid file and the file that says where its endpoint is.
+fn run_alone(folder: &Folder, address: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mon"));
+    let (data, keyring) = (folder.path("a"), folder.path("keyring.in"));
+    command.args(["run", "-n", "a", "--fsid", FSID, "--data", &data, "--keyring", &keyring]);
+    command.args(["--mkfs-if-empty", "--public-addr", address, "--admin-socket", ""]);
+    command.args(["--pid-file", &folder.path("pid"), "--http-address-file", &folder.path("http")]);
+    command.args(["--log-to-file", "false", "--cluster-log-to-file", "false"]);
+    command
+}
+
+#[test]
+fn a_taken_port_is_told_with_what_to_do() {
+    let folder = Folder::new();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run_alone(&folder, &address).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(30), "{said}");
+    let wanted = format!("cannot listen on {address}: ");
+    assert!(said.contains(&wanted) && said.contains("; stop the process that has the port, or"), "{said}");
+    assert!(!Path::new(&folder.path("pid")).exists(), "a monitor that ended has no pid file");
+}
+
+#[test]
+fn the_pid_file_goes_with_the_monitor() {
+    let folder = Folder::new();
+    // An address that no other test has, so that the port is free.
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let address = format!("127.77.{high}.{low}:3300");
+    let mut child = run_alone(&folder, &address).stderr(Stdio::null()).spawn().unwrap();
+    let (pid_file, serves) = (folder.path("pid"), folder.path("http"));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !Path::new(&serves).exists() {
+        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "it does not serve");
+        std::thread::sleep(Duration::from_millis(10)); // allowed: polls another process, with a deadline
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    assert_eq!(std::fs::read_to_string(&pid_file).unwrap(), format!("{}\n", child.id()));
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!Path::new(&pid_file).exists());
+}
+
 #[test]
 fn injection_counts_the_epoch_up() {
     let folder = Folder::new();
@@ -147,6 +192,14 @@ fn mistakes_have_their_codes() {
     expect(mon(&["mkfs"]), 2, "--name");
     expect(mon(&["frobnicate"]), 2, "unrecognized");
     expect(folder.mkfs(&["--lease", "soon"]), 10, "mon_lease = 'soon' (command line)");
+    expect(folder.mkfs(&["--lease", "0"]), 10, "mon_lease = '0' (command line): must be at least 0.1");
+    let data = folder.path("a");
+    for name in ["../b", "b/c", ".."] {
+        for job in [&["mkfs"][..], &["run", "--mkfs-if-empty"]] {
+            let arguments = [job, &["-n", name, "--fsid", FSID, "--data", &data]].concat();
+            expect(mon(&arguments), 10, "choose one without '/'");
+        }
+    }
     let (yaml, conf) = (folder.path("c.yaml"), folder.path("ceph.conf"));
     std::fs::write(&yaml, "mon: [").unwrap();
     expect(folder.mkfs(&["-c", &yaml]), 10, "c.yaml");
