@@ -26,7 +26,7 @@ impl Invariant for Exits {
 
     fn after_event(&mut self, at: &Subject<'_>) -> Finding {
         match at.consensus.filter(|consensus| consensus.has_exited()) {
-            Some(consensus) => _ = self.left.entry(at.node).or_insert(consensus.epoch()),
+            Some(consensus) => _ = self.left.entry(at.node).or_insert_with(|| consensus.epoch()),
             None => _ = self.left.remove(&at.node),
         }
         Ok(())
