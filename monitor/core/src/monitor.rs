@@ -113,7 +113,11 @@ fn route(
             services.tick(cx)
         }
         Event::Persisted(id) => consensus.persisted(cx, id),
-        Event::PeerConnected { peer, features } => consensus.peer_connected(cx, &peer, features),
+        Event::PeerConnected { peer, features } => {
+            consensus.peer_connected(cx, &peer, features)?;
+            services.peer_connected(cx, &peer);
+            Ok(())
+        }
         Event::PeerDown { peer } => consensus.peer_down(cx, &peer),
         Event::PeerMessage { peer, message } => route_peer(cx, consensus, services, &peer, message),
         Event::ClientOpened { session, client } => services.client_opened(cx, session, client),

@@ -5,7 +5,7 @@
 //!                 <---- Route(tid) ------         under moncluster/done/<peon>/<tid>
 //! ```
 //! After an election the peon sends everything again that is not answered, under the same numbers, to whoever
-//! leads. A leader that finds the number's result in the store answers with it and does nothing. The
+//! leads; so it does when the session with the leader is made anew. A leader that finds the number's result in the store answers with it and does nothing. The
 //! upper half of a number is chosen by chance when the peon's process starts, the lower half counts.
 
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use crate::bug::{self, Bug};
 use crate::cx::Cx;
 use crate::effect::{CommandReply, Halt, Level};
 use crate::operation::{Answer, Operation, Origin, Requester};
+use crate::quorum::QuorumView;
 use crate::service::kv::OWN_PREFIX;
 use crate::service::stored_optional;
 
@@ -70,6 +71,15 @@ impl Services {
     pub(super) fn resume_forwarded(&mut self, cx: &mut Cx<'_>) {
         for (_, operation) in std::mem::take(&mut self.forwarded) {
             self.resubmit(cx, operation);
+        }
+    }
+
+    /// A session with another monitor was made anew: what we forwarded in the one before may be lost, or its answer.
+    /// The leader knows by the numbers what it has done already; a stock leader does not.
+    pub fn peer_connected(&self, cx: &mut Cx<'_>, peer: &AddrVec) {
+        let leads = |quorum: &QuorumView| quorum.all_ours && !quorum.we_lead && quorum.leader_addrs == *peer;
+        if self.quorum.as_ref().is_some_and(leads) {
+            self.forwarded.values().for_each(|operation| self.send_forward(cx, operation));
         }
     }
 
@@ -147,6 +157,12 @@ impl Services {
             // The peon sends it again once it knows who leads.
             return;
         }
+        let name = self.peer_name(from);
+        let waits = |operation: &Operation| matches!(&operation.origin, Origin::Peer { name: by, tid, .. } if *tid == forward.tid && *by == name);
+        if self.queue.iter().any(waits) {
+            // Sent again in a new session, while the first is still to be done.
+            return;
+        }
         let envelope = match forward.message.envelope() {
             Ok(envelope) => envelope,
             Err(error) => {
@@ -164,7 +180,7 @@ impl Services {
             release: 0,
         };
         let mut operation = Operation {
-            origin: Origin::Peer { addrs: from.clone(), name: self.peer_name(from), tid: forward.tid },
+            origin: Origin::Peer { addrs: from.clone(), name, tid: forward.tid },
             requester: Arc::new(requester),
             tid: envelope.tid,
             message: envelope.message,

@@ -192,6 +192,32 @@ fn what_a_learner_forwarded_is_applied_once_though_it_has_become_a_voter() {
     assert_eq!(version(&leader), before);
 }
 
+/// Found by the simulator: what a peon forwarded was lost with its session, and its client waited until the next election.
+#[test]
+fn what_was_forwarded_is_sent_again_in_a_new_session_and_done_once() {
+    let mut peon = World::new();
+    become_peon(&mut peon);
+    peon.send(&json!({"prefix": "config-key cas", "key": "once", "expected_version": 0, "val": "x"}), b"");
+    let [first] = forwards(&mut peon).try_into().unwrap();
+    peon.with(|services, cx| services.peer_connected(cx, &addrs(3302)));
+    assert_eq!(forwards(&mut peon), []);
+    peon.with(|services, cx| services.peer_connected(cx, &addrs(3301)));
+    let [second] = forwards(&mut peon).try_into().unwrap();
+    assert_eq!(first, second);
+
+    // Both reach a leader that is busy with another value.
+    let mut leader = World::new();
+    leader.commits = false;
+    leader.send(&set("0"), b"");
+    leader.peer_says(&addrs(3301), first);
+    leader.peer_says(&addrs(3301), second);
+    leader.commits = true;
+    leader.run(&set("1"));
+    // Done twice, the second would find the key there.
+    let codes: Vec<i32> = routes(&mut leader, 3301).iter().map(|answer| answer.code).collect();
+    assert!(!codes.is_empty() && codes.iter().all(|code| *code == 0), "{codes:?}");
+}
+
 /// A monitor that was restarted within the second, or whose clock was set back, forwarded under the numbers of its
 /// earlier process: the leader gave it the results of then, and applied nothing.
 #[test]
