@@ -105,15 +105,22 @@ fn answer(
 /// A change, guarded and remembered as the monitor does it.
 fn change(quorum: &mut Quorum, method: &str, parts: &[&str], arguments: &Value) -> MonitorAnswer {
     let id = text(arguments, "/operation_id").to_owned();
-    if let Some(message) = quorum.done.get(&id).filter(|_| !id.is_empty()) {
-        return (200, json!({"message": message}));
+    let mut request = arguments.clone();
+    if let Some(request) = request.as_object_mut() {
+        request.retain(|name, _| !matches!(name.as_str(), "operation_id" | "expected_epoch"));
+    }
+    let request = format!("{method} {} {request}", parts.join("/"));
+    if let Some((first, message)) = quorum.done.get(&id).filter(|_| !id.is_empty()) {
+        return match *first == request {
+            true => (200, json!({"message": message})),
+            false => problem(400, "the operation id was used for another request: choose a new id"),
+        };
     }
     if let Some(expected) = arguments.get("expected_epoch").and_then(Value::as_u64)
         && expected != quorum.epoch
     {
         return problem(412, "the monmap has moved on: look again before changing it");
     }
-    let before = (quorum.epoch, quorum.learners.clone());
     let answer = match (method, parts) {
         ("POST", ["v1", "members"]) => add(quorum, arguments),
         ("DELETE", ["v1", "members", name]) => remove(quorum, name),
@@ -129,8 +136,9 @@ fn change(quorum: &mut Quorum, method: &str, parts: &[&str], arguments: &Value) 
         },
         _ => problem(404, "nothing is there"),
     };
-    if answer.0 == 200 && !id.is_empty() && before != (quorum.epoch, quorum.learners.clone()) {
-        quorum.done.insert(id, text(&answer.1, "/message").into());
+    let steps_down = parts.last() == Some(&"step-down");
+    if answer.0 == 200 && !id.is_empty() && !steps_down {
+        quorum.done.insert(id, (request, text(&answer.1, "/message").into()));
     }
     answer
 }

@@ -20,7 +20,7 @@ pub(crate) struct Quorum {
     pub(crate) learners: BTreeMap<String, String>,
     pub(crate) ever_voted: BTreeSet<String>,
     /// Results of operations by their ids.
-    pub(crate) done: BTreeMap<String, String>,
+    pub(crate) done: BTreeMap<String, (String, String)>,
     pub(crate) committed: u64,
     /// By the uid of the claim.
     pub(crate) disks: BTreeMap<String, Disk>,
