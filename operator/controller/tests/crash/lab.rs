@@ -111,7 +111,10 @@ impl<'a> Run<'a> {
                     Err(why) => {
                         well_since = None;
                         if began.elapsed() > PATIENCE {
-                            return Some(why);
+                            let object = world.get("monclusters", NAMESPACE, CLUSTER).unwrap_or_default();
+                            let (annotations, status) =
+                                (&object["metadata"]["annotations"], &object["status"]);
+                            return Some(format!("{why}\nannotations {annotations}\nstatus {status}"));
                         }
                     }
                 }

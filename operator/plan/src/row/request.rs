@@ -1,5 +1,5 @@
 //! Before row 13: what people asked for once, by annotation. What is not possible now is refused now, with the reason, and
-//! not kept for later: who asked is looking.
+//! not kept for later: who asked is looking. Only where we do not know enough to tell, we look again for a while.
 
 use std::time::Duration;
 
@@ -33,7 +33,9 @@ pub(super) fn decide(p: &mut Planner<'_>) -> Option<Choice> {
         Verb::StepDown => step_down(p),
     };
     Some(match start {
-        Err(why) => refuse(p, asked, text, why),
+        Err(Refusal::NotKnown(_)) if p.now().since(asked) < NOT_KNOWN_MAX => return None,
+        Err(Refusal::NotKnown(why)) => refuse(p, asked, text, why.into()),
+        Err(Refusal::NotPossible(why)) => refuse(p, asked, text, why),
         Ok(start) => {
             p.status.request = Some(RequestStatus {
                 asked,
@@ -46,20 +48,35 @@ pub(super) fn decide(p: &mut Planner<'_>) -> Option<Choice> {
     })
 }
 
-fn replace(p: &mut Planner<'_>, name: &MemberName) -> Result<Start<'static>, String> {
+/// Why what was asked for does not begin.
+enum Refusal {
+    /// We do not know what we must know.
+    NotKnown(&'static str),
+    NotPossible(String),
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Self::NotPossible(why)
+    }
+}
+
+fn replace(p: &mut Planner<'_>, name: &MemberName) -> Result<Start<'static>, Refusal> {
     let view = &p.view;
     if view.map.is_none() || !p.can_begin() {
-        return Err("the committed monmap is not known now: ask again".into());
+        return Err(Refusal::NotKnown("the committed monmap is not known now: ask again"));
     }
     if !view.is_voter(name) || p.status.member(name).is_none() {
         let all: Vec<_> = view.voters.iter().map(ToString::to_string).collect();
-        return Err(format!("mon.{name} is not a member: members are {}", all.join(", ")));
+        return Err(format!("mon.{name} is not a member: members are {}", all.join(", ")).into());
     }
     if !view.others_in_quorum(name) {
-        return Err("another member is out of quorum: it is healed first".into());
+        return Err(Refusal::NotPossible("another member is out of quorum: it is healed first".into()));
     }
     if !placement::has_spare(view) {
-        return Err("there is no spare node for a newcomer: add or uncordon one".into());
+        return Err(Refusal::NotPossible(
+            "there is no spare node for a newcomer: add or uncordon one".into(),
+        ));
     }
     p.count_replacement(name, REQUESTED);
     let newcomer = p.newcomer();
@@ -78,11 +95,11 @@ fn replace(p: &mut Planner<'_>, name: &MemberName) -> Result<Start<'static>, Str
     })
 }
 
-fn step_down(p: &Planner<'_>) -> Result<Start<'static>, String> {
+fn step_down(p: &Planner<'_>) -> Result<Start<'static>, Refusal> {
     let leader = p.view.leader().filter(|_| p.view.map.is_some() && p.can_begin());
-    let leader = leader.ok_or("the leader is not known now: ask again")?;
+    let leader = leader.ok_or(Refusal::NotKnown("the leader is not known now: ask again"))?;
     if p.view.in_quorum.len() < 2 {
-        return Err("there is nobody to hand over to".into());
+        return Err(Refusal::NotPossible("there is nobody to hand over to".into()));
     }
     Ok(Start {
         kind: OperationKind::StepDown,
@@ -101,4 +118,6 @@ fn refuse(p: &mut Planner<'_>, asked: moncluster_api::Moment, request: String, w
     Choice { row: Row::Request, action: None, requeue: Requeue::Now }
 }
 
+/// One answer of a monitor that is late must not cost a request.
+const NOT_KNOWN_MAX: Duration = Duration::from_secs(60);
 const STEP_DOWN_MAX: Duration = Duration::from_secs(30);
