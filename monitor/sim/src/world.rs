@@ -73,8 +73,6 @@ pub struct World<P> {
     calm: bool,
     /// When a change of the monmap was last asked for.
     changed_at: Duration,
-    /// Faults that wait for a leader with a value in flight.
-    ambushes: Vec<ambush::Ambush>,
     second: u64,
     in_second: u64,
 }
@@ -150,7 +148,6 @@ impl<P: Process> World<P> {
             next_request: 0,
             calm: false,
             changed_at: Duration::ZERO,
-            ambushes: Vec::new(),
             second: 0,
             in_second: 0,
             plan,
@@ -316,7 +313,6 @@ impl<P: Process> World<P> {
             }
         }
         self.check(|invariants, nodes| invariants.after_event(nodes, node));
-        self.wake_ambushes(node);
         self.plan_wake(node);
     }
 

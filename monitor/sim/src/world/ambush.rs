@@ -20,23 +20,12 @@ pub(super) struct Ambush {
 }
 
 impl<P: Process> World<P> {
-    /// A process had an event. If it leads with a value in flight now, those who wait for that strike soon, while the
-    /// value is on its way somewhere.
-    pub(super) fn wake_ambushes(&mut self, node: usize) {
-        if self.ambushes.is_empty() || !is_busy(&self.nodes[node]) {
-            return;
-        }
-        for ambush in std::mem::take(&mut self.ambushes) {
-            let soon = self.now + Duration::from_micros(self.rng.random_range(0..1000));
-            self.plan_for(soon, Happening::Repair(Repair::Ambush(ambush)));
-        }
-    }
-
     pub(super) fn ambush(&mut self, ambush: Ambush) {
         let Ambush { until, end } = ambush;
         let Some(leader) = self.leader().filter(|leader| is_busy(&self.nodes[*leader])) else {
             if self.now < until {
-                self.ambushes.push(ambush);
+                let again = self.now + Duration::from_micros(self.rng.random_range(100..1000));
+                self.plan_for(again, Happening::Repair(Repair::Ambush(ambush)));
             }
             return;
         };
