@@ -5,8 +5,9 @@
 //!                 <---- Route(tid) ------         under moncluster/done/<peon>/<tid>
 //! ```
 //! After an election the peon sends everything again that is not answered, under the same numbers, to whoever
-//! leads; so it does when the session with the leader is made anew. A leader that finds the number's result in the store answers with it and does nothing. The
-//! upper half of a number is chosen by chance when the peon's process starts, the lower half counts.
+//! leads; so it does when the session with the leader is made anew. A leader that finds the number's result in the
+//! store answers with it and does nothing. The upper half of a number is chosen by chance when the peon's process
+//! starts, the lower half counts.
 
 use std::sync::Arc;
 
@@ -158,8 +159,11 @@ impl Services {
             return;
         }
         let name = self.peer_name(from);
-        let waits = |operation: &Operation| matches!(&operation.origin, Origin::Peer { name: by, tid, .. } if *tid == forward.tid && *by == name);
-        if self.queue.iter().any(waits) {
+        let is_it = |origin: &Origin| match origin {
+            Origin::Peer { name: by, tid, .. } => *tid == forward.tid && *by == name,
+            Origin::Client(_) | Origin::Admin(_) => false,
+        };
+        if self.queue.iter().any(|operation| is_it(&operation.origin)) {
             // Sent again in a new session, while the first is still to be done.
             return;
         }

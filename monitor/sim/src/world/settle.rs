@@ -7,7 +7,7 @@ use mon_core::quorum::Order;
 
 use super::World;
 use crate::history::{Action, Key, Outcome};
-use crate::node::name;
+use crate::node::{Node, name};
 use crate::plan::Weather;
 use crate::process::{Process, Request};
 use crate::register::stored_map;
@@ -95,8 +95,13 @@ impl<P: Process> World<P> {
     fn is_beyond_help(&self) -> bool {
         let maps = self.nodes.iter().filter_map(|node| stored_map(&node.store).ok().flatten());
         let Some(map) = maps.max_by_key(|map| map.epoch) else { return false };
-        let voters = || self.nodes.iter().filter(|node| map.rank_of(&node.identity.name).is_some());
-        voters().filter(|node| !node.gone).count() < map.size() / 2 + 1
+        // Who ended though no map on its disk let it go is not excused.
+        let let_go = |node: &Node<P>| {
+            let own = stored_map(&node.store).ok().flatten();
+            node.gone && own.is_some_and(|own| own.rank_of(&node.identity.name).is_none())
+        };
+        let voters = self.nodes.iter().filter(|node| map.rank_of(&node.identity.name).is_some());
+        voters.filter(|node| !let_go(node)).count() < map.size() / 2 + 1
     }
 
     /// Why there is no quorum of everybody.
